@@ -10,3 +10,6 @@ pub mod digest;
 pub mod line;
 pub mod meta;
 pub mod naming;
+pub mod parse;
+pub mod text;
+pub mod tolerant;
