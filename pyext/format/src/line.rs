@@ -78,9 +78,9 @@ impl<'a> LineWriter<'a> {
     }
 
     /// The addresses referred to, and the end of the line.
-    pub fn refs(self, refs: &[u64]) {
+    pub fn refs(self, refs: impl Iterator<Item = u64>) {
         self.out.extend_from_slice(b", \"refs\": [");
-        for (i, &address) in refs.iter().enumerate() {
+        for (i, address) in refs.enumerate() {
             if i > 0 {
                 self.out.extend_from_slice(b", ");
             }
@@ -163,7 +163,7 @@ mod tests {
         line.name(chars("n"));
         line.len(3);
         line.int(-7);
-        line.refs(&[1, 2, 3]);
+        line.refs([1, 2, 3].into_iter());
         let expected: &[u8] =
             b"{\"address\": 140, \"type\": \"dict\", \"size\": 232, \"name\": \"n\", \"len\": 3, \"value\": -7, \"refs\": [1, 2, 3]}\n";
         assert_eq!(out, expected);

@@ -4,11 +4,25 @@
 //! no Python code, changes no reference count of the objects it meets, and allocates through Rust's global allocator
 //! alone. How CPython lays things out is [`crate::cpython`]'s business; where the lines go is the [`Sink`]'s.
 
+mod emit;
+mod referents;
+mod report;
+mod types;
+mod visited;
+
 use std::collections::BTreeMap;
 use std::io;
 
 use heapsee_format::meta;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::cpython::gc::{CollectorSwitches, Lists};
+use crate::cpython::interpreter::{Interpreter, RootDicts, Threads, frames_fit};
+use crate::cpython::{Object, StillHeap, alloc};
+use emit::Walk;
+use referents::Referents;
+use types::TypeInfo;
 
 /// What a walker can refuse to be made for.
 #[derive(Debug, thiserror::Error)]
@@ -16,18 +30,31 @@ pub enum WalkerError {
     /// The interpreter is not one this build knows.
     #[error("{0}")]
     Unsupported(String),
+    /// Python raised.
+    #[error("the interpreter could not be looked at: {0}")]
+    Python(#[from] PyErr),
 }
 
 /// What walks of this interpreter need to know; made once.
-pub struct Walker {}
+pub struct Walker {
+    interpreter: Interpreter,
+    /// Where the collector's lists are; without, objects are asked of `gc.get_objects()`.
+    lists: Option<Lists>,
+    switches: CollectorSwitches,
+}
 
-/// The roots of one moment. Holds strong references to the frames of all threads: drop it with the GIL held.
-pub struct Moment {}
+/// The roots of one moment. Holds strong references: give it back with [`Moment::release`].
+pub struct Moment {
+    threads: Threads,
+    dicts: RootDicts,
+    /// What `gc.get_objects()` gave, where the collector's lists are not known.
+    tracked: Option<Py<PyList>>,
+}
 
 /// How to walk.
 #[derive(Clone, Copy, Debug)]
 pub struct WalkOptions {
-    /// This is a forked copy: CPython's allocators may be pointed at [`crate::arena`].
+    /// This is a forked copy: CPython's allocators may be replaced.
     pub in_child: bool,
 }
 
@@ -61,19 +88,53 @@ impl Walker {
     /// Looks at the interpreter and checks what the walk will rely on.
     ///
     /// # Errors
-    /// An interpreter that cannot be walked.
-    pub fn new(_py: Python<'_>) -> Result<Walker, WalkerError> {
-        Ok(Walker {})
+    /// An interpreter whose frames are not laid out as this build believes, or that raises when asked.
+    pub fn new(py: Python<'_>) -> Result<Walker, WalkerError> {
+        let walker = Walker { interpreter: Interpreter::new(py)?, lists: Lists::find(py), switches: CollectorSwitches::new(py)? };
+        let moment = walker.hold(py);
+        // SAFETY: the GIL is held and no code that changes objects runs while the proof lives.
+        let heap = unsafe { StillHeap::assume() };
+        let fits = frames_fit(&heap, &moment.threads);
+        moment.release(py);
+        if fits {
+            Ok(walker)
+        } else {
+            Err(WalkerError::Unsupported(format!(
+                "this CPython ({}) lays its frames out in another way than the one heapsee was built for: install heapsee for it",
+                py.version()
+            )))
+        }
     }
 
     /// One line on how heaps are walked here, for `status()`.
     pub fn describe(&self) -> String {
-        String::new()
+        let tracked = match self.lists {
+            Some(_) => "follows the collector's lists",
+            None => "asks gc.get_objects(), which is slower, and misses frozen objects: the collector's lists were not found",
+        };
+        let threads = if self.interpreter.knows_thread_ids() { "" } else { "; threads have no ids" };
+        format!("{tracked}{threads}")
     }
 
     /// Takes hold of the roots of this moment. Microseconds: the worker is paused meanwhile.
-    pub fn hold(&self, _py: Python<'_>) -> Moment {
-        Moment {}
+    pub fn hold(&self, py: Python<'_>) -> Moment {
+        Moment {
+            threads: self.interpreter.hold_threads(py),
+            dicts: self.interpreter.root_dicts(py),
+            tracked: self.lists.is_none().then(|| get_objects(py).ok()).flatten(),
+        }
+    }
+}
+
+fn get_objects(py: Python<'_>) -> PyResult<Py<PyList>> {
+    Ok(py.import("gc")?.call_method0("get_objects")?.cast_into::<PyList>()?.unbind())
+}
+
+impl Moment {
+    /// Gives back what the moment holds.
+    pub fn release(self, py: Python<'_>) {
+        self.threads.release(py);
+        drop(self.tracked);
     }
 }
 
@@ -83,17 +144,63 @@ impl Walker {
 /// What the sink returns.
 ///
 /// # Safety
-/// The heap must not change: this is a forked copy with one thread, or this thread holds the GIL until it returns.
-pub unsafe fn walk(_walker: &Walker, _moment: &Moment, _options: &WalkOptions, _sink: &mut dyn Sink) -> io::Result<Report> {
-    Ok(Report::default())
+/// The heap must not change: this is a forked copy with one thread (then, and only then, `options.in_child`), or this
+/// thread holds the GIL until it returns. `moment` is of this heap and has not been released.
+pub unsafe fn walk(walker: &Walker, moment: &Moment, options: &WalkOptions, sink: &mut dyn Sink) -> io::Result<Report> {
+    // SAFETY: the caller's promise.
+    let heap = unsafe { StillHeap::assume() };
+    if options.in_child {
+        // SAFETY: the caller says that this is a forked copy with one thread.
+        unsafe { alloc::adopt() };
+    }
+    // A C `__sizeof__` that fails makes an exception, which the collector tracks: it must not begin to collect.
+    let _collector_off = walker.switches.off(&heap);
+    let running = moment.threads.iter().flat_map(|thread| thread.frames(&heap)).map(Object::address).collect();
+    let mut walk = Walk::new(running, sink);
+    if let Some(lists) = walker.lists {
+        for object in lists.objects(&heap) {
+            walk.follow(object)?;
+        }
+    } else if let Some(tracked) = &moment.tracked {
+        // SAFETY: the moment holds the list.
+        if let Some(list) = unsafe { Object::from_ptr(&heap, tracked.as_ptr()) } {
+            for object in list.items() {
+                walk.follow(object)?;
+            }
+        }
+    }
+    for thread in moment.threads.iter() {
+        for frame in thread.frames(&heap) {
+            walk.follow(frame)?;
+        }
+    }
+    for (_, dict) in moment.dicts.objects(&heap) {
+        walk.follow(dict)?;
+    }
+    let walked = walk.finish()?;
+    Ok(report::report(&heap, moment, walked))
 }
 
 /// Bytes of `object` alone, as its line would say.
-pub fn size_of(_walker: &Walker, _object: &Bound<'_, PyAny>) -> u64 {
-    0
+pub fn size_of(object: &Bound<'_, PyAny>) -> u64 {
+    // SAFETY: the GIL is held, and nothing below runs Python code.
+    let heap = unsafe { StillHeap::assume() };
+    // SAFETY: a Bound is a live object.
+    let Some(object) = (unsafe { Object::from_ptr(&heap, object.as_ptr()) }) else { return 0 };
+    let info = TypeInfo::new(object.ty());
+    info.sizer.size(object) + object.inline_values(info.ty).map_or(0, |values| values.extra_size())
 }
 
 /// What `object` refers to, as its line would say.
-pub fn referents<'py>(_walker: &Walker, _object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
-    Vec::new()
+pub fn referents<'py>(object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
+    // SAFETY: the GIL is held, and nothing below runs Python code until all referents are referred to.
+    let heap = unsafe { StillHeap::assume() };
+    // SAFETY: a Bound is a live object.
+    let Some(found) = (unsafe { Object::from_ptr(&heap, object.as_ptr()) }) else { return Vec::new() };
+    let info = TypeInfo::new(found.ty());
+    let inline = found.inline_values(info.ty);
+    let mut referents = Referents::default();
+    let addresses = referents.of(found, &info, inline.as_ref(), false).iter().map(|referent| referent.as_ptr());
+    // SAFETY: referents are kept alive by the object; each gets a reference of its own.
+    addresses.map(|referent| unsafe { Bound::from_borrowed_ptr(object.py(), referent) }).collect()
 }

@@ -1,0 +1,180 @@
+//! `internal/pycore_object.h`, `internal/pycore_dict.h`: attributes kept without a dict (from 3.11).
+//!
+//! An instance of an ordinary class keeps its attributes' values in an array; the names are in keys that all
+//! instances share. A dict comes into being only when somebody asks for `__dict__`. Where the array is:
+//! * 3.11: a pointer four words before the object; the dict's is three words before it;
+//! * 3.12: one pointer three words before the object, tagged in its low bit when it is the array's;
+//! * 3.13: in the object itself, behind its structure, with a header; the dict's pointer three words before it.
+
+use pyo3::ffi;
+
+use super::{Object, TypeObject};
+
+/// `struct _dictkeysobject`, up to its index.
+#[repr(C)]
+pub(super) struct Keys {
+    pub(super) refcnt: isize,
+    pub(super) log2_size: u8,
+    pub(super) log2_index_bytes: u8,
+    pub(super) kind: u8,
+    pub(super) version: u32,
+    pub(super) usable: isize,
+    pub(super) nentries: isize,
+    pub(super) indices: [u8; 0],
+}
+
+/// `PyDictUnicodeEntry`.
+#[repr(C)]
+struct UnicodeEntry {
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+}
+
+/// `struct _dictvalues` of 3.13.
+#[cfg(Py_3_13)]
+#[repr(C)]
+pub(super) struct Values {
+    pub(super) capacity: u8,
+    pub(super) size: u8,
+    pub(super) embedded: u8,
+    pub(super) valid: u8,
+    pub(super) values: [*mut ffi::PyObject; 0],
+}
+
+/// `DictKeysKind`: keys shared by instances.
+const SPLIT: u8 = 2;
+
+/// The attribute values of an instance that has no dict.
+#[derive(Clone, Copy)]
+pub struct InlineValues<'h> {
+    owner: Object<'h>,
+    keys: *const Keys,
+    values: *const *mut ffi::PyObject,
+    capacity: usize,
+    /// Indexes into `values` in the order of assignment: `used` bytes, `step` apart.
+    order: *const u8,
+    step: isize,
+    used: usize,
+    /// Bytes of the array that are not part of the object's own memory.
+    extra_size: u64,
+}
+
+impl<'h> Object<'h> {
+    /// The inline attribute values, if the object keeps its attributes that way and no dict has been made of them.
+    pub fn inline_values(self, ty: TypeObject<'h>) -> Option<InlineValues<'h>> {
+        if !ty.has_flag(super::typeobject::TPFLAGS_MANAGED_DICT) || !ty.is_heap_type() {
+            return None;
+        }
+        // SAFETY: a heap type has this structure.
+        let keys = unsafe { (*ty.object().as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_cached_keys }.cast::<Keys>();
+        // SAFETY: keys that are not null are shared keys that the type keeps alive.
+        if keys.is_null() || unsafe { (*keys).kind } != SPLIT {
+            return None;
+        }
+        // SAFETY: the flag says what lies before (3.13: behind) the object; the keys belong to it.
+        unsafe { self.read_values(ty, keys) }
+    }
+
+    #[cfg(not(Py_3_13))]
+    unsafe fn read_values(self, _ty: TypeObject<'h>, keys: *const Keys) -> Option<InlineValues<'h>> {
+        let words = self.as_ptr().cast::<usize>();
+        // SAFETY: the caller has seen the flag, so the words before the object are as the module's text says; before
+        // the array stand the number of used entries and the size of that prefix, and the order behind them.
+        unsafe {
+            #[cfg(not(Py_3_12))]
+            let array = *words.sub(4);
+            #[cfg(Py_3_12)]
+            let array = {
+                let tagged = *words.sub(3);
+                if tagged & 1 == 0 { 0 } else { tagged + 1 }
+            };
+            let array = array as *const u8;
+            if array.is_null() {
+                return None;
+            }
+            let prefix = usize::from(*array.sub(1));
+            let used = usize::from(*array.sub(2));
+            let capacity = usize::try_from((*keys).usable + (*keys).nentries).unwrap_or(0);
+            Some(InlineValues {
+                owner: self,
+                keys,
+                values: array.cast(),
+                capacity,
+                order: array.sub(3),
+                step: -1,
+                used,
+                extra_size: (prefix + capacity * size_of::<usize>()) as u64,
+            })
+        }
+    }
+
+    #[cfg(Py_3_13)]
+    unsafe fn read_values(self, ty: TypeObject<'h>, keys: *const Keys) -> Option<InlineValues<'h>> {
+        /// `Py_TPFLAGS_INLINE_VALUES`.
+        const INLINE_VALUES: std::ffi::c_ulong = 1 << 2;
+        if !ty.has_flag(INLINE_VALUES) {
+            return None;
+        }
+        // SAFETY: the caller has seen that there is a managed dict's pointer, this function that the values lie
+        // behind the structure.
+        unsafe {
+            let dict = *self.as_ptr().cast::<usize>().sub(3);
+            let values = self.as_ptr().byte_offset(ty.raw().tp_basicsize).cast::<Values>();
+            if dict != 0 || (*values).valid == 0 {
+                return None;
+            }
+            let array = (&raw const (*values).values).cast::<*mut ffi::PyObject>();
+            let capacity = usize::from((*values).capacity);
+            Some(InlineValues {
+                owner: self,
+                keys,
+                values: array,
+                capacity,
+                order: array.add(capacity).cast(),
+                step: 1,
+                used: usize::from((*values).size),
+                extra_size: 0,
+            })
+        }
+    }
+}
+
+impl<'h> InlineValues<'h> {
+    /// Bytes that the values take outside of the object's own memory: what `sys.getsizeof` does not count.
+    pub fn extra_size(&self) -> u64 {
+        self.extra_size
+    }
+
+    /// The values, in the order in which a traverse visits them.
+    pub fn in_traverse_order(&self) -> impl Iterator<Item = Object<'h>> {
+        // SAFETY: within the array, whose values the owner keeps alive.
+        (0..self.capacity).filter_map(|i| unsafe { self.owner.from_field(*self.values.add(i)) })
+    }
+
+    /// Names and values, in the order in which the attributes were first assigned.
+    pub fn pairs(&self) -> impl Iterator<Item = (Object<'h>, Object<'h>)> {
+        (0..self.used.min(self.capacity)).filter_map(|i| {
+            // SAFETY: `used` bytes of order are there; an index is within both arrays, which are as long.
+            unsafe {
+                let index = usize::from(*self.order.offset(self.step * isize::try_from(i).ok()?));
+                if index >= self.capacity || index >= usize::try_from((*self.keys).nentries).ok()? {
+                    return None;
+                }
+                let entry = entries(self.keys).add(index);
+                Some((self.owner.from_field((*entry).key)?, self.owner.from_field(*self.values.add(index))?))
+            }
+        })
+    }
+}
+
+/// `DK_UNICODE_ENTRIES`: the entries lie behind the index.
+///
+/// # Safety
+/// `keys` are live shared keys.
+unsafe fn entries(keys: *const Keys) -> *const UnicodeEntry {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let index = (&raw const (*keys).indices).cast::<u8>();
+        index.add(1usize << (*keys).log2_index_bytes).cast()
+    }
+}

@@ -1,0 +1,174 @@
+//! `cpython/pystate.h`: the interpreter's threads with their frames, and the dicts from which everything is reachable.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::frame;
+use super::{Object, StillHeap};
+
+/// What is known of the interpreter before any walk. Addresses are kept as numbers: they say where, not who owns.
+pub struct Interpreter {
+    state: usize,
+    sys_dict: usize,
+    state_dict: usize,
+    ident_at: Option<IdentAt>,
+}
+
+/// Where a thread state keeps its thread's ids: found by looking, since its structure differs in every version.
+#[derive(Clone, Copy)]
+struct IdentAt {
+    /// Words from the start of the structure to `thread_id`.
+    word: usize,
+    /// Whether the next word is the kernel's id (from 3.11).
+    native_follows: bool,
+}
+
+/// A thread's frames, innermost first; strong references, given back by [`Threads::release`].
+pub struct HeldThread {
+    /// `threading.get_ident()`, where known.
+    pub ident: u64,
+    /// The kernel's id, where known.
+    pub native_id: Option<u64>,
+    frames: Vec<*mut ffi::PyObject>,
+}
+
+/// All threads that run Python at a moment.
+#[derive(Default)]
+pub struct Threads(Vec<HeldThread>);
+
+/// Dicts from which everything is reachable, as addresses.
+pub struct RootDicts {
+    /// `sys.modules`.
+    pub modules: usize,
+    others: [(&'static str, usize); 3],
+}
+
+impl Interpreter {
+    /// Looks at the interpreter that this thread runs in.
+    ///
+    /// # Errors
+    /// `sys` cannot be imported.
+    pub fn new(py: Python<'_>) -> PyResult<Interpreter> {
+        let sys_dict = py.import("sys")?.dict().as_ptr().addr();
+        // SAFETY: this thread holds the GIL, so it has a thread state and that an interpreter.
+        unsafe {
+            let state = ffi::PyInterpreterState_Get();
+            Ok(Interpreter {
+                state: state.addr(),
+                sys_dict,
+                state_dict: ffi::PyInterpreterState_GetDict(state).addr(),
+                ident_at: IdentAt::find(py),
+            })
+        }
+    }
+
+    /// Whether threads can be told by their ids.
+    pub fn knows_thread_ids(&self) -> bool {
+        self.ident_at.is_some()
+    }
+
+    /// Holds the frames of all threads. From 3.11 this makes the frame objects that nobody had asked for yet, as
+    /// `sys._current_frames()` does.
+    pub fn hold_threads(&self, _py: Python<'_>) -> Threads {
+        let mut threads = Vec::new();
+        // SAFETY: with the GIL held the list of thread states does not change and no thread runs Python; the frames
+        // returned are new references.
+        unsafe {
+            let mut state = ffi::PyInterpreterState_ThreadHead(self.state as *mut ffi::PyInterpreterState);
+            while !state.is_null() {
+                let mut frames = Vec::new();
+                let mut frame = ffi::PyThreadState_GetFrame(state);
+                while !frame.is_null() {
+                    frames.push(frame.cast());
+                    frame = ffi::PyFrame_GetBack(frame);
+                }
+                if !frames.is_empty() {
+                    let (ident, native_id) = self.ident_at.map_or((0, None), |at| at.read(state));
+                    threads.push(HeldThread { ident, native_id, frames });
+                }
+                state = ffi::PyThreadState_Next(state);
+            }
+        }
+        Threads(threads)
+    }
+
+    /// The dicts from which everything is reachable.
+    pub fn root_dicts(&self, _py: Python<'_>) -> RootDicts {
+        // SAFETY: the GIL is held; both are borrowed references, kept as addresses.
+        unsafe {
+            RootDicts {
+                modules: ffi::PyImport_GetModuleDict().addr(),
+                others: [
+                    ("sys.__dict__", self.sys_dict),
+                    ("builtins.__dict__", ffi::PyEval_GetBuiltins().addr()),
+                    ("interpreter", self.state_dict),
+                ],
+            }
+        }
+    }
+}
+
+impl RootDicts {
+    /// The dicts that are there, with their names.
+    pub fn objects<'h>(&self, heap: &'h StillHeap) -> impl Iterator<Item = (&'static str, Object<'h>)> {
+        [("sys.modules", self.modules)].into_iter().chain(self.others).filter_map(|(label, address)| {
+            // SAFETY: read from the interpreter at the moment at which the heap was stopped.
+            unsafe { Object::from_ptr(heap, address as *mut ffi::PyObject) }.map(|object| (label, object))
+        })
+    }
+}
+
+impl IdentAt {
+    /// Looks for this thread's own id in its own thread state.
+    fn find(py: Python<'_>) -> Option<IdentAt> {
+        /// The structure is longer than that in every version.
+        const WORDS: usize = 24;
+        let ident: usize = py.import("threading").ok()?.call_method0("get_ident").ok()?.extract().ok()?;
+        // SAFETY: the GIL is held; the first words of the present thread's state may be read.
+        let words = unsafe { std::slice::from_raw_parts(ffi::PyThreadState_Get().cast::<usize>(), WORDS) };
+        let word = words.iter().position(|&word| word == ident)?;
+        // SAFETY: gettid has no preconditions.
+        let native = usize::try_from(unsafe { nix::libc::gettid() }).ok();
+        let native_follows = cfg!(Py_3_11) && words.get(word + 1).copied() == native;
+        Some(IdentAt { word, native_follows })
+    }
+
+    /// # Safety
+    /// `state` is a live thread state.
+    unsafe fn read(self, state: *mut ffi::PyThreadState) -> (u64, Option<u64>) {
+        // SAFETY: `find` has read the same words of such a structure.
+        unsafe {
+            let words = state.cast::<usize>();
+            let native = self.native_follows.then(|| *words.add(self.word + 1) as u64);
+            (*words.add(self.word) as u64, native)
+        }
+    }
+}
+
+impl HeldThread {
+    /// The frames, innermost first.
+    pub fn frames<'h>(&self, heap: &'h StillHeap) -> impl Iterator<Item = Object<'h>> {
+        // SAFETY: strong references are held.
+        self.frames.iter().filter_map(|&frame| unsafe { Object::from_ptr(heap, frame) })
+    }
+}
+
+impl Threads {
+    /// The threads.
+    pub fn iter(&self) -> impl Iterator<Item = &HeldThread> {
+        self.0.iter()
+    }
+
+    /// Gives the frames back.
+    pub fn release(self, _py: Python<'_>) {
+        for frame in self.0.into_iter().flat_map(|thread| thread.frames) {
+            // SAFETY: held since `hold_threads`, and the GIL is held.
+            unsafe { ffi::Py_DECREF(frame) };
+        }
+    }
+}
+
+/// Whether running frames are laid out as [`frame`] believes.
+pub fn frames_fit(heap: &StillHeap, threads: &Threads) -> bool {
+    threads.iter().flat_map(|thread| thread.frames(heap)).all(|frame| frame::layout_fits(frame, |name| !name.is_empty()))
+}

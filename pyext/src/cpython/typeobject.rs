@@ -1,0 +1,203 @@
+//! `cpython/object.h`: types, their names, bases, method resolution order, slots.
+
+use std::ffi::{CStr, c_ulong};
+
+use pyo3::ffi;
+
+use super::Object;
+use super::dict;
+
+/// A type object of a heap that holds still.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
+pub struct TypeObject<'h>(Object<'h>);
+
+/// `Py_TPFLAGS_MANAGED_DICT` (3.11): the instance's dict or inline values hang before the object.
+#[cfg(Py_3_11)]
+pub const TPFLAGS_MANAGED_DICT: c_ulong = 1 << 4;
+
+impl<'h> TypeObject<'h> {
+    /// # Safety
+    /// `ty` is not null and kept alive by `owner`, and its structure is that of a type.
+    pub(super) unsafe fn from_ptr_unchecked(owner: Object<'h>, ty: *mut ffi::PyTypeObject) -> TypeObject<'h> {
+        // SAFETY: the caller's promise; a null (which it has excluded) would give the owner itself.
+        TypeObject(unsafe { owner.from_field(ty.cast()) }.unwrap_or(owner))
+    }
+
+    /// The type as an object.
+    pub fn object(self) -> Object<'h> {
+        self.0
+    }
+
+    /// The type's structure.
+    pub(super) fn raw(self) -> &'h ffi::PyTypeObject {
+        // SAFETY: made only for types, which hold still for 'h.
+        unsafe { &*self.0.as_ptr().cast::<ffi::PyTypeObject>() }
+    }
+
+    /// Whether it is this very type.
+    pub(super) fn is(self, ty: *mut ffi::PyTypeObject) -> bool {
+        self.0.as_ptr() == ty.cast()
+    }
+
+    /// Whether `tp_flags` has `flag`.
+    pub fn has_flag(self, flag: c_ulong) -> bool {
+        self.flags() & flag != 0
+    }
+
+    fn flags(self) -> c_ulong {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return self.raw().tp_flags;
+        #[cfg(Py_GIL_DISABLED)]
+        return self.raw().tp_flags.load(std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Whether the type was made at run time: its instances then hold a reference to it.
+    pub fn is_heap_type(self) -> bool {
+        self.has_flag(ffi::Py_TPFLAGS_HEAPTYPE)
+    }
+
+    /// `tp_base`.
+    pub fn base(self) -> Option<TypeObject<'h>> {
+        // SAFETY: a type keeps its base alive.
+        unsafe { self.0.from_field(self.raw().tp_base.cast()) }.map(TypeObject)
+    }
+
+    /// Whether the type is `ancestor` or derives from it by way of `tp_base`.
+    pub(super) fn derives_from(self, ancestor: *mut ffi::PyTypeObject) -> bool {
+        std::iter::successors(Some(self), |ty| ty.base()).any(|ty| ty.is(ancestor))
+    }
+
+    /// The types to look an attribute up in, in order. Types that are not ready yet have none.
+    pub(super) fn mro(self) -> impl Iterator<Item = TypeObject<'h>> {
+        let mro = self.raw().tp_mro;
+        let len = if mro.is_null() {
+            0
+        } else {
+            // SAFETY: tp_mro is null or a tuple.
+            unsafe { ffi::PyTuple_GET_SIZE(mro) }
+        };
+        (0..len).filter_map(move |i| {
+            // SAFETY: within the tuple, whose items it keeps alive.
+            unsafe { self.0.from_field(ffi::PyTuple_GET_ITEM(mro, i)) }?.as_type()
+        })
+    }
+
+    /// The type's own namespace.
+    pub(super) fn namespace(self) -> Option<Object<'h>> {
+        #[cfg(not(Py_3_12))]
+        let dict = self.raw().tp_dict;
+        // From 3.12 the dict of a static builtin type belongs to the interpreter; PyType_GetDict knows where. The
+        // reference it returns is given back at once: the type keeps its dict alive.
+        #[cfg(Py_3_12)]
+        // SAFETY: a type; the dict stays alive after the decref.
+        let dict = unsafe {
+            let dict = ffi::PyType_GetDict(self.0.as_ptr().cast());
+            if !dict.is_null() {
+                ffi::Py_DECREF(dict);
+            }
+            dict
+        };
+        // SAFETY: a type keeps its dict alive.
+        unsafe { self.0.from_field(dict) }
+    }
+
+    /// What the type's own namespace has under `name`.
+    pub(super) fn own_attribute(self, name: &str) -> Option<Object<'h>> {
+        dict::entries(self.namespace()?).find(|(key, _)| key.str_equals(name)).map(|(_, value)| value)
+    }
+
+    /// `tp_name`: for a type made in Python its `__name__`, for one made in C usually `module.name`.
+    pub fn tp_name(self) -> &'h str {
+        let name = self.raw().tp_name;
+        if name.is_null() {
+            return "?";
+        }
+        // SAFETY: tp_name is a C string that lives as long as its type.
+        unsafe { CStr::from_ptr(name) }.to_str().unwrap_or("?")
+    }
+
+    /// `__module__`, without running code: what the namespace or `tp_name` say.
+    pub fn module(self) -> String {
+        if self.is_heap_type()
+            && let Some(module) = self.own_attribute("__module__")
+            && let Some(module) = module.str_value()
+        {
+            return module;
+        }
+        self.tp_name().rsplit_once('.').map_or("builtins", |(module, _)| module).to_owned()
+    }
+
+    /// `__qualname__`.
+    pub fn qualname(self) -> String {
+        if self.is_heap_type() {
+            // SAFETY: heap types have this structure; it keeps its qualname alive.
+            let qualname =
+                unsafe { self.0.from_field((*self.0.as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_qualname) };
+            if let Some(qualname) = qualname.and_then(Object::str_value) {
+                return qualname;
+            }
+        }
+        self.tp_name().rsplit('.').next().unwrap_or_default().to_owned()
+    }
+
+    /// The names of the `__slots__` that this type itself adds, in the order its traverse visits them.
+    ///
+    /// A type made by a `class` statement has its member definitions behind its structure, `ob_size` of them
+    /// (`PyHeapType_GET_MEMBERS`); `traverse_slots` in CPython's typeobject.c goes over them in the same order.
+    pub fn slots(self) -> Vec<String> {
+        if !self.is_heap_type() || self.0.ob_size() <= 0 {
+            return Vec::new();
+        }
+        let offset = self.0.ty().raw().tp_basicsize;
+        (0..self.0.ob_size())
+            .filter_map(|i| {
+                // SAFETY: the members lie behind the structure, which is tp_basicsize of the metatype long.
+                let member = unsafe { &*self.0.as_ptr().byte_offset(offset).cast::<ffi::PyMemberDef>().offset(i) };
+                let visited = matches!(member.type_code, ffi::Py_T_OBJECT_EX);
+                // SAFETY: a member's name is a C string.
+                (visited && !member.name.is_null()).then(|| unsafe { CStr::from_ptr(member.name) })
+            })
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+/// Which of CPython's own types it is, or derives from.
+#[expect(clippy::wrong_self_convention, reason = "TypeObject is Copy")]
+impl TypeObject<'_> {
+    /// `dict` itself.
+    pub fn is_dict(self) -> bool {
+        self.is(&raw mut ffi::PyDict_Type)
+    }
+
+    /// `str` itself.
+    pub fn is_str(self) -> bool {
+        self.is(&raw mut ffi::PyUnicode_Type)
+    }
+
+    /// `bool`.
+    pub fn is_bool(self) -> bool {
+        self.is(&raw mut ffi::PyBool_Type)
+    }
+
+    /// `types.FrameType`.
+    pub fn is_frame(self) -> bool {
+        self.is(&raw mut ffi::PyFrame_Type)
+    }
+
+    /// `types.FunctionType`.
+    pub fn is_function(self) -> bool {
+        self.is(&raw mut ffi::PyFunction_Type)
+    }
+
+    /// A module type.
+    pub fn derives_from_module(self) -> bool {
+        self.derives_from(&raw mut ffi::PyModule_Type)
+    }
+
+    /// `set`, `frozenset` or a subclass.
+    pub fn derives_from_set(self) -> bool {
+        self.derives_from(&raw mut ffi::PySet_Type) || self.derives_from(&raw mut ffi::PyFrozenSet_Type)
+    }
+}

@@ -1,0 +1,166 @@
+//! The walk itself: from the roots to every object, each one a line.
+
+use std::io;
+
+use heapsee_format::line::{Charset, LineWriter};
+use heapsee_format::meta::Counts;
+
+use super::Sink;
+use super::referents::Referents;
+use super::types::{Kind, TypeInfo, Types};
+use super::visited::Visited;
+use crate::cpython::{Object, TypeObject, dict, long};
+
+/// Lines are handed to the sink in pieces of about this many bytes.
+const PIECE: usize = 1 << 20;
+
+/// A walk under way.
+pub struct Walk<'h, 's> {
+    types: Types<'h>,
+    visited: Visited,
+    /// Met, but not written yet.
+    pending: Vec<Object<'h>>,
+    referents: Referents<'h>,
+    /// Addresses of the frames that run at this moment, sorted.
+    running: Vec<u64>,
+    type_objects: Vec<TypeObject<'h>>,
+    lines: Vec<u8>,
+    lines_count: u64,
+    bytes_written: u64,
+    counts: Counts,
+    sink: &'s mut dyn Sink,
+}
+
+/// What is left of a walk when all is written.
+pub struct Walked<'h> {
+    /// Objects, references, bytes.
+    pub counts: Counts,
+    /// What was found out about types.
+    pub types: Types<'h>,
+    /// The type objects among the objects.
+    pub type_objects: Vec<TypeObject<'h>>,
+}
+
+impl<'h, 's> Walk<'h, 's> {
+    /// A walk that writes to `sink`. `running` are the addresses of the frames of running calls.
+    pub fn new(mut running: Vec<u64>, sink: &'s mut dyn Sink) -> Self {
+        running.sort_unstable();
+        Walk {
+            types: Types::default(),
+            visited: Visited::new(),
+            pending: Vec::new(),
+            referents: Referents::default(),
+            running,
+            type_objects: Vec::new(),
+            lines: Vec::with_capacity(PIECE + PIECE / 4),
+            lines_count: 0,
+            bytes_written: 0,
+            counts: Counts::default(),
+            sink,
+        }
+    }
+
+    /// Writes `root` and all it leads to, as far as it is not written yet.
+    pub fn follow(&mut self, root: Object<'h>) -> io::Result<()> {
+        self.meet(root);
+        while let Some(object) = self.pending.pop() {
+            self.write(object)?;
+        }
+        Ok(())
+    }
+
+    /// Hands the rest to the sink.
+    pub fn finish(mut self) -> io::Result<Walked<'h>> {
+        self.flush()?;
+        Ok(Walked { counts: self.counts, types: self.types, type_objects: self.type_objects })
+    }
+
+    fn meet(&mut self, object: Object<'h>) {
+        if self.visited.insert(object.address()) {
+            self.pending.push(object);
+        }
+    }
+
+    fn write(&mut self, object: Object<'h>) -> io::Result<()> {
+        let address = object.address();
+        self.sink.progress(self.counts.objects, self.bytes_written + self.lines.len() as u64, object.ty().object().address());
+        let info = self.types.of(object);
+        let inline = object.inline_values(info.ty);
+        let is_running = self.running.binary_search(&address).is_ok();
+        let size = info.sizer.size(object) + inline.as_ref().map_or(0, |values| values.extra_size());
+        let referents = self.referents.of(object, info, inline.as_ref(), is_running);
+
+        let mut line = LineWriter::start(&mut self.lines, address, &info.encoded_name, size);
+        describe(object, info, &mut line);
+        line.refs(referents.iter().map(|referent| referent.address()));
+
+        if info.kind == Kind::Type {
+            self.type_objects.extend(object.as_type());
+        }
+        self.counts.objects += 1;
+        self.counts.bytes += size;
+        self.counts.refs += referents.len() as u64;
+        self.lines_count += 1;
+        for &referent in referents {
+            if !Visited::is_plausible(referent.address()) {
+                self.counts.dangling_refs += 1;
+            } else if self.visited.insert(referent.address()) {
+                self.pending.push(referent);
+            }
+        }
+        if self.lines.len() >= PIECE { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.write(&self.lines, self.lines_count)?;
+        self.bytes_written += self.lines.len() as u64;
+        self.lines.clear();
+        self.lines_count = 0;
+        Ok(())
+    }
+}
+
+/// Writes `name`, `len` and `value`, where the object has them.
+fn describe<'h>(object: Object<'h>, info: &TypeInfo<'h>, line: &mut LineWriter<'_>) {
+    match info.kind {
+        Kind::Dict | Kind::DictSubclass => line.len(dict::len(object)),
+        Kind::Sequence => line.len(object.item_count()),
+        Kind::Set => line.len(object.set_len()),
+        Kind::Str | Kind::StrSubclass => {
+            if let Some(characters) = object.characters() {
+                let charset = if info.kind == Kind::Str { Charset::Unicode } else { Charset::Latin1 };
+                line.len(characters.len() as u64);
+                line.text(characters.iter(), charset);
+            }
+        }
+        Kind::Bytes => {
+            line.len(object.item_count());
+            line.text(object.bytes().iter().map(|&byte| u32::from(byte)), Charset::Latin1);
+        }
+        Kind::Int => {
+            if let Some(value) = long::value(object) {
+                line.int(value);
+            }
+        }
+        Kind::Bool => line.bool(long::is_true(object)),
+        Kind::Module => name(object.module_name(), line),
+        Kind::Function => name(object.function_name(), line),
+        Kind::Type => {
+            if let Some(ty) = object.as_type() {
+                line.name(ty.tp_name().chars().map(u32::from));
+            }
+        }
+        Kind::Frame => {
+            if let Some(characters) = object.frame_code().and_then(Object::code_name).and_then(Object::characters) {
+                line.text(characters.iter(), Charset::Latin1);
+            }
+        }
+        Kind::Other => {}
+    }
+}
+
+fn name(name: Option<Object<'_>>, line: &mut LineWriter<'_>) {
+    if let Some(characters) = name.and_then(Object::characters) {
+        line.name(characters.iter());
+    }
+}
