@@ -6,25 +6,24 @@ use std::mem::offset_of;
 use super::frame::{FrameObject, InterpreterFrame};
 #[cfg(Py_3_13)]
 use super::inline_values::Values;
-use super::{frame::Code, inline_values::Keys};
+use super::frame::Code;
+#[cfg(Py_3_11)]
+use super::inline_values::Keys;
 
 /// `(structure, field, offset in bytes)`, named as CPython's headers name them.
 pub fn table() -> Vec<(&'static str, &'static str, usize)> {
+    #[cfg_attr(not(Py_3_11), expect(unused_mut, reason = "what follows is for later versions"))]
     let mut table = vec![
         ("PyCodeObject", "co_filename", offset_of!(Code, filename)),
         ("PyCodeObject", "co_name", offset_of!(Code, name)),
     ];
-    if cfg!(Py_3_11) {
-        table.extend([
-            ("struct _dictkeysobject", "dk_log2_index_bytes", offset_of!(Keys, log2_index_bytes)),
-            ("struct _dictkeysobject", "dk_kind", offset_of!(Keys, kind)),
-            ("struct _dictkeysobject", "dk_usable", offset_of!(Keys, usable)),
-            ("struct _dictkeysobject", "dk_nentries", offset_of!(Keys, nentries)),
-            ("struct _dictkeysobject", "dk_indices", offset_of!(Keys, indices)),
-        ]);
-    }
     #[cfg(Py_3_11)]
     table.extend([
+        ("struct _dictkeysobject", "dk_log2_index_bytes", offset_of!(Keys, log2_index_bytes)),
+        ("struct _dictkeysobject", "dk_kind", offset_of!(Keys, kind)),
+        ("struct _dictkeysobject", "dk_usable", offset_of!(Keys, usable)),
+        ("struct _dictkeysobject", "dk_nentries", offset_of!(Keys, nentries)),
+        ("struct _dictkeysobject", "dk_indices", offset_of!(Keys, indices)),
         ("PyCodeObject", "co_nlocalsplus", offset_of!(Code, nlocalsplus)),
         ("struct _frame", "f_frame", offset_of!(FrameObject, frame)),
         ("_PyInterpreterFrame", "f_locals", offset_of!(InterpreterFrame, locals)),

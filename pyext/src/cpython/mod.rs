@@ -12,6 +12,7 @@ pub mod alloc;
 pub mod dict;
 pub mod frame;
 pub mod gc;
+#[cfg_attr(not(Py_3_11), path = "no_inline_values.rs")]
 pub mod inline_values;
 pub mod interpreter;
 pub mod layout;

@@ -1,0 +1,33 @@
+//! Attributes kept without a dict: there are none before CPython 3.11. See `inline_values.rs` for those that have them.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use super::{Object, TypeObject};
+
+/// Cannot be made.
+pub struct InlineValues<'h>(Infallible, PhantomData<&'h ()>);
+
+impl<'h> Object<'h> {
+    /// Always `None`: attributes are in a dict.
+    pub fn inline_values(self, _ty: TypeObject<'h>) -> Option<InlineValues<'h>> {
+        None
+    }
+}
+
+impl<'h> InlineValues<'h> {
+    /// Bytes that the values take outside of the object's own memory.
+    pub fn extra_size(&self) -> u64 {
+        match self.0 {}
+    }
+
+    /// The values, in the order in which a traverse visits them.
+    pub fn in_traverse_order(&self) -> std::iter::Empty<Object<'h>> {
+        match self.0 {}
+    }
+
+    /// Names and values, in the order in which the attributes were first assigned.
+    pub fn pairs(&self) -> std::iter::Empty<(Object<'h>, Object<'h>)> {
+        match self.0 {}
+    }
+}
