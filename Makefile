@@ -1,0 +1,18 @@
+# The verbs of heapsee. Each works from a fresh clone and sets up what it needs in build/ and target/.
+PYTHON ?= python3
+VERBS = setup build test demo bench lint fmt clean
+
+.PHONY: help $(VERBS)
+
+help:
+	@echo "make setup   everything the other verbs need: virtual environments, extension, binaries"
+	@echo "make build   the two binaries: target/release/heapsee and target/release/heapsee-agent"
+	@echo "make test    all tests, on every CPython 3.9-3.13 found  (PYTHONS='3.11 3.13' for some)"
+	@echo "make demo    a live server, a dump, and the investigation  (OBJECTS=4000000 for the size of the story)"
+	@echo "make bench   pause, walk and read against what they compete with  (OBJECTS=4000000)"
+	@echo "make lint    formatting, clippy, ruff, mypy"
+	@echo "make fmt     formats Rust and Python"
+	@echo "make clean   removes build/ and target/"
+
+$(VERBS):
+	@$(PYTHON) tests/driver $@

@@ -1,0 +1,150 @@
+"""The virtual environments under ``build/``, and the extension inside each.
+
+One per CPython (``build/venv-3.X``: gunicorn, Django, pytest, heapsee), one with meliae on CPython 3.8 (the oracle),
+one for ruff and mypy, one for the benchmarks. Each is made once and again only when its requirements or its interpreter
+change; heapsee is built again only when its sources change. Nothing outside of ``build/`` and ``target/`` is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from console import BUILD, ROOT, StepError, run, say
+from pythons import ORACLE, SUPPORTED, Python, find, find_supported
+
+REQUIREMENTS = ROOT / "tests" / "requirements"
+EXTENSION_SOURCES = ("Cargo.toml", "Cargo.lock", "pyext")
+IGNORED_FOLDERS = {"__pycache__", "tests", "target", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The interpreters this machine has, and what it has not."""
+
+    workers: dict[str, Python]
+    oracle: Python | None
+
+    @property
+    def newest(self) -> Python:
+        """The newest supported CPython."""
+        return list(self.workers.values())[-1]
+
+    @property
+    def missing(self) -> list[str]:
+        """The minor versions that are not here, the oracle's included."""
+        missing = [minor for minor in SUPPORTED if minor not in self.workers]
+        return missing if self.oracle else [*missing, f"{ORACLE} (for meliae)"]
+
+
+def all_required() -> bool:
+    """Whether every supported CPython has to be here: in CI, or when asked for."""
+    return os.environ.get("CI") == "true" or os.environ.get("HEAPSEE_REQUIRE_ALL") == "1"
+
+
+def survey() -> Machine:
+    """Finds the interpreters; raises `StepError` when there is none, or when all are required and one is missing."""
+    wanted = os.environ.get("PYTHONS", "").split()
+    workers = {minor: python for minor, python in find_supported().items() if not wanted or minor in wanted}
+    oracle = find(ORACLE)
+    machine = Machine(workers, None if oracle is None or oracle.missing else oracle)
+    if not workers:
+        raise StepError(
+            f"no complete CPython {SUPPORTED[0]}–{SUPPORTED[-1]} found on PATH or under pyenv: "
+            "install one with its venv module (Debian: apt-get install python3 python3-venv)"
+        )
+    if machine.missing and all_required():
+        raise StepError(f"CI needs every CPython, but these are missing: {', '.join(machine.missing)}")
+    return machine
+
+
+def fingerprint(parts: Iterable[str], files: Iterable[Path] = ()) -> str:
+    """One hash of texts and of files' names and contents."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() + b"\0")
+    for path in sorted(files):
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def up_to_date(stamp: Path, mark: str) -> bool:
+    """Whether the stamp file says that this very thing has been done."""
+    return stamp.is_file() and stamp.read_text() == mark
+
+
+def make_environment(name: str, python: Python, requirements: str) -> Path:
+    """Makes ``build/<name>`` with the pinned requirements, unless it is there already. Returns its interpreter."""
+    folder = BUILD / name
+    interpreter = folder / "bin" / "python"
+    wanted = REQUIREMENTS / requirements
+    stamp = folder / "made.stamp"
+    mark = fingerprint([str(python.executable), python.version], [wanted])
+    if up_to_date(stamp, mark):
+        return interpreter
+    say(f"making build/{name} with CPython {python.version}")
+    if folder.exists():
+        shutil.rmtree(folder)
+    BUILD.mkdir(exist_ok=True)
+    run([python.executable, "-m", "venv", folder], quiet=True)
+    run([*pip_install(interpreter), "-r", wanted], quiet=True)
+    stamp.write_text(mark)
+    return interpreter
+
+
+def pip_install(interpreter: Path) -> list[str | Path]:
+    """The start of a command that installs into the environment of `interpreter`."""
+    return [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+
+def extension_sources() -> list[Path]:
+    """Every file that the built extension depends on."""
+    found: list[Path] = []
+    for name in EXTENSION_SOURCES:
+        path = ROOT / name
+        found.extend([path] if path.is_file() else path.rglob("*"))
+    files = [path for path in found if path.is_file() and path.suffix not in {".so", ".pyc"}]
+    return [path for path in files if not IGNORED_FOLDERS & set(path.relative_to(ROOT).parts)]
+
+
+def build_environment(interpreter: Path) -> Mapping[str, str]:
+    """What cargo needs in its environment so that all CPythons share one target folder."""
+    return {"CARGO_TARGET_DIR": str(BUILD / "cargo-pyext"), "PYO3_PYTHON": str(interpreter)}
+
+
+def install_extension(interpreter: Path) -> None:
+    """Builds heapsee for this interpreter and installs it, exactly as a user would, if its sources have changed."""
+    stamp = interpreter.parents[1] / "heapsee.stamp"
+    mark = fingerprint(["heapsee"], extension_sources())
+    if up_to_date(stamp, mark):
+        return
+    say(f"building and installing heapsee into {interpreter.parents[1].relative_to(ROOT)}")
+    stamp.unlink(missing_ok=True)
+    run([*pip_install(interpreter), "./pyext"], env=build_environment(interpreter), quiet=True)
+    stamp.write_text(mark)
+
+
+def worker_environment(python: Python) -> Path:
+    """The interpreter of ``build/venv-3.X`` for this CPython, with heapsee installed in it."""
+    interpreter = make_environment(f"venv-{python.minor}", python, "worker.txt")
+    install_extension(interpreter)
+    return interpreter
+
+
+def oracle_environment(machine: Machine) -> Path | None:
+    """The interpreter that has meliae, or None where there is no CPython 3.8."""
+    return make_environment("venv-meliae", machine.oracle, "meliae.txt") if machine.oracle else None
+
+
+def tools_environment(machine: Machine) -> Path:
+    """The interpreter that has ruff and mypy."""
+    return make_environment("venv-tools", machine.newest, "tools.txt")
+
+
+def bench_environment(machine: Machine) -> Path:
+    """The interpreter that has DuckDB."""
+    return make_environment("venv-bench", machine.newest, "bench.txt")

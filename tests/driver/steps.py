@@ -1,0 +1,210 @@
+"""The verbs: what ``make lint``, ``make test``, ``make demo`` and the others do, step by step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from console import BUILD, ROOT, StepError, heading, run, say, shown, tests_ignored, tests_passed
+from environments import (
+    Machine,
+    bench_environment,
+    build_environment,
+    oracle_environment,
+    survey,
+    tools_environment,
+    worker_environment,
+)
+
+PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/tests")
+RELEASE = ROOT / "target" / "release"
+
+
+@dataclass
+class Tally:
+    """What has passed and what has failed so far."""
+
+    passed: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def step(self, title: str, action: Callable[[], str]) -> None:
+        """Runs one step under its heading; a failure is kept for the end, so that one run shows them all."""
+        heading(title)
+        started = time.monotonic()
+        try:
+            output = action()
+            if tests_ignored(output):
+                raise StepError(f"{tests_ignored(output)} tests were ignored, and an ignored test is a failure")
+        except StepError as failure:
+            say(f"FAILED: {failure}")
+            self.failures.append(f"{title}: {failure}")
+        else:
+            self.passed += tests_passed(output)
+            say(f"ok: {title} ({time.monotonic() - started:.0f} s)")
+
+    def close(self) -> None:
+        """Prints the closing line; raises `StepError` when anything failed."""
+        heading("result")
+        for failure in self.failures:
+            say(f"FAILED: {failure}")
+        say(f"tests: {self.passed} passed, {len(self.failures)} failed")
+        if self.failures:
+            raise StepError(f"{len(self.failures)} steps failed")
+
+
+def announce(machine: Machine) -> None:
+    """Says which CPythons this run uses and which supported ones it cannot."""
+    say("CPython: " + ", ".join(python.version for python in machine.workers.values()))
+    if machine.oracle:
+        say(f"oracle:  meliae on CPython {machine.oracle.version}")
+    if machine.missing:
+        say(f"not on this machine, so not tested: {', '.join(machine.missing)}")
+
+
+def setup() -> None:
+    """Makes every environment and builds everything."""
+    machine = survey()
+    announce(machine)
+    build()
+    for python in machine.workers.values():
+        worker_environment(python)
+    oracle_environment(machine)
+    tools_environment(machine)
+    bench_environment(machine)
+    say("everything is set up under build/ and target/")
+
+
+def build() -> None:
+    """Makes the two binaries."""
+    run(["cargo", "build", "--release", "--locked"])
+
+
+def fmt() -> None:
+    """Formats Rust and Python."""
+    tools = tools_environment(survey())
+    run(["cargo", "fmt", "--all"])
+    ruff = tools.parent / "ruff"
+    run([ruff, "check", "--fix", *PYTHON_SOURCES])
+    run([ruff, "format", *PYTHON_SOURCES])
+
+
+def clippy_extension(machine: Machine) -> str:
+    """Clippy on the extension for every CPython: code that depends on the version is linted for each."""
+    for python in machine.workers.values():
+        env = {**build_environment(python.executable), "CARGO_TARGET_DIR": str(BUILD / "cargo-pyext-check")}
+        run(["cargo", "clippy", "--locked", "-p", "heapsee-pyext", "--all-targets", "--", "-D", "warnings"], env=env)
+    return ""
+
+
+def lint_steps(machine: Machine, tally: Tally) -> None:
+    """Formatting, clippy, ruff and mypy."""
+    tools = tools_environment(machine)
+    ruff, mypy = tools.parent / "ruff", tools.parent / "mypy"
+    tally.step("lint: cargo fmt", lambda: run(["cargo", "fmt", "--all", "--check"]))
+    clippy = ["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"]
+    tally.step("lint: clippy (agent, analyzer, format)", lambda: run(clippy))
+    tally.step("lint: clippy (pyext, for each CPython)", lambda: clippy_extension(machine))
+    tally.step("lint: ruff check", lambda: run([ruff, "check", *PYTHON_SOURCES]))
+    tally.step("lint: ruff format", lambda: run([ruff, "format", "--check", *PYTHON_SOURCES]))
+    tally.step("lint: mypy --strict", lambda: run([mypy]))
+
+
+def lint() -> None:
+    """Checks form only."""
+    tally = Tally()
+    lint_steps(survey(), tally)
+    tally.close()
+
+
+def pytest(interpreter: Path, oracle: Path | None, *arguments: str) -> str:
+    """Runs pytest in a CPython's environment, where a skipped test is a failure."""
+    env = {
+        "PYTHONPATH": str(ROOT / "tests"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HEAPSEE_BIN_DIR": str(RELEASE),
+        "HEAPSEE_MELIAE_PYTHON": str(oracle or ""),
+    }
+    command: list[str | Path] = [
+        interpreter,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "harness.no_skips",
+        "-p",
+        "no:cacheprovider",
+        *arguments,
+    ]
+    return run(command, env=env)
+
+
+def test() -> None:
+    """Everything: form, Rust's tests, and per CPython the extension's own tests, the oracles, the end-to-end tests."""
+    started = time.monotonic()
+    machine = survey()
+    announce(machine)
+    tally = Tally()
+    lint_steps(machine, tally)
+    tally.step("cargo test", lambda: run(["cargo", "test", "--locked", "--no-fail-fast"]))
+    heading("build: the two binaries")
+    build()
+    oracle = oracle_environment(machine)
+    for python in machine.workers.values():
+        test_worker(python.minor, worker_environment(python), oracle, tally)
+    say(f"\n{(time.monotonic() - started) / 60:.1f} minutes")
+    tally.close()
+
+
+def test_worker(minor: str, interpreter: Path, oracle: Path | None, tally: Tally) -> None:
+    """The tests of one CPython."""
+    without_meliae = () if oracle else ("-m", "not meliae")
+    tally.step(f"CPython {minor}: the extension", lambda: pytest(interpreter, oracle, "pyext/tests"))
+    tally.step(f"CPython {minor}: oracles", lambda: pytest(interpreter, oracle, "tests/oracle", *without_meliae))
+    tally.step(f"CPython {minor}: end to end", lambda: pytest(interpreter, oracle, "tests/e2e"))
+
+
+def attached(command: list[Path], env: dict[str, str]) -> None:
+    """Runs a program of ours that talks to the person in front of the terminal itself."""
+    ours = {"PYTHONPATH": str(ROOT / "tests"), "HEAPSEE_BIN_DIR": str(RELEASE), **env}
+    status = subprocess.run(command, cwd=ROOT, env={**os.environ, **ours}, check=False).returncode
+    if status != 0:
+        raise StepError(f"exit {status}: {shown([str(part) for part in command])}")
+
+
+def demo() -> None:
+    """The story, played on a real server."""
+    machine = survey()
+    build()
+    interpreter = worker_environment(machine.newest)
+    attached([interpreter, ROOT / "tests" / "demo" / "demo.py"], {})
+
+
+def bench() -> None:
+    """The figures of ARCHITECTURE.md, measured on this machine."""
+    machine = survey()
+    build()
+    env = {"HEAPSEE_BENCH_PYTHON": str(bench_environment(machine))}
+    attached([worker_environment(machine.newest), ROOT / "tests" / "bench" / "bench.py"], env)
+
+
+def clean() -> None:
+    """Removes everything that was built."""
+    for folder in (BUILD, ROOT / "target"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+VERBS: dict[str, Callable[[], None]] = {
+    "setup": setup,
+    "build": build,
+    "test": test,
+    "demo": demo,
+    "bench": bench,
+    "lint": lint,
+    "fmt": fmt,
+    "clean": clean,
+}

@@ -1,0 +1,133 @@
+"""A real gunicorn under load is dumped again and again, and nobody notices."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import binaries, dumps, proc
+from harness.gunicorn import Gunicorn, Setting
+from harness.load import Load
+from harness.waiting import wait_until
+
+DUMPS_PER_SETTING = 25
+"""Four settings: a hundred dumps for each CPython."""
+
+SETTINGS = {
+    "sync": Setting("sync", preload=False, arm="post_fork"),
+    "sync-preload": Setting("sync", preload=True, arm="import"),
+    "gthread": Setting("gthread", preload=False, arm="import"),
+    "gthread-preload": Setting("gthread", preload=True, arm="post_fork"),
+}
+
+
+@pytest.fixture(params=list(SETTINGS.values()), ids=list(SETTINGS))
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gunicorn]:
+    with Gunicorn(tmp_path, request.param) as running:
+        yield running
+
+
+def fill_thread_pools(server: Gunicorn) -> None:
+    """Has every worker make all of its threads, so that one more afterwards is one too many."""
+    wanted = server.setting.threads if server.setting.worker_class == "gthread" else 0
+
+    def ask_slowly() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("GET", "/wait", headers={"Connection": "close"})
+        connection.getresponse().read()
+        connection.close()
+
+    def all_there() -> bool:
+        if all(len(proc.threads(pid)) > wanted for pid in server.workers()):
+            return True
+        askers = [threading.Thread(target=ask_slowly) for _ in range(4 * server.setting.threads)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        return False
+
+    wait_until("the thread pools to fill", all_there)
+
+
+def dump_by_signal(server: Gunicorn, pid: int, store: Path) -> Path:
+    """What an operator without the agent does: kill -PROF, and take the file once it has its name."""
+    os.kill(pid, signal.SIGPROF)
+    dump = wait_until("a dump to be published", lambda: dumps.published(server.dumps))[0]
+    for path in (dumps.sidecar_of(dump), dump):
+        shutil.move(path, store / path.name)
+    return store / dump.name
+
+
+def check_dump(dump: Path, pid: int, thoroughly: bool) -> None:
+    """The file is whole, and is this worker's."""
+    read = dumps.verify(dump, lines=thoroughly)
+    match = dumps.NAME.fullmatch(dump.name)
+    assert match, f"not the name of a dump: {dump.name}"
+    assert int(match["pid"]) == pid
+    assert read.meta["process"]["pid"] == pid
+    assert read.meta["counts"]["dangling_refs"] == 0
+    known = binaries.summary(dump)
+    assert known["objects"] == read.meta["counts"]["objects"]
+    assert known["refs"] == read.meta["counts"]["refs"]
+    if thoroughly:
+        assert len(read.of_type("XMLModuleStore")) == 2
+
+
+def footprints(server: Gunicorn) -> dict[int, proc.Footprint]:
+    return {pid: proc.Footprint.of(pid) for pid in [server.master, *server.workers()]}
+
+
+def test_dumps_under_load_disturb_nobody(server: Gunicorn, tmp_path: Path) -> None:
+    workers = server.workers()
+    fill_thread_pools(server)
+    before = footprints(server)
+    store = tmp_path / "store"
+    store.mkdir()
+    with Load(server.port) as load:
+        for number in range(DUMPS_PER_SETTING):
+            pid = workers[number % len(workers)]
+            if number % 5 == 4:
+                dump = dump_by_signal(server, pid, store)
+            else:
+                dump = binaries.agent_dump(pid, store, "--no-compress")
+            check_dump(dump, pid, thoroughly=number % 8 == 0)
+            dump.unlink()
+    report = load.report
+
+    assert report.failures == []
+    assert report.served > DUMPS_PER_SETTING
+    assert report.workers == set(workers), "not every worker has served"
+    assert server.workers() == workers, "a worker was restarted"
+    assert proc.zombies(server.master) == []
+    wait_until("each process to have what it had before, no more", lambda: footprints(server) == before)
+    assert list(server.dumps.iterdir()) == [], "something was left in the dump directory"
+    log = server.log.read_text()
+    assert log.count("Booting worker") == len(workers), log
+    assert "Traceback" not in log, log
+
+
+def test_the_agent_sees_the_workers(server: Gunicorn) -> None:
+    found = {worker["pid"]: worker for worker in binaries.agent_list()}
+    for pid in server.workers():
+        assert found[pid]["armed"] is True, found[pid]
+        assert found[pid]["master"] == server.master
+        assert found[pid]["server"] == "gunicorn"
+        assert found[pid]["directory"] == str(server.dumps)
+
+
+def test_a_compressed_dump_reads_the_same(server: Gunicorn, tmp_path: Path) -> None:
+    stored = binaries.agent_dump(server.workers()[0], tmp_path / "store")
+    assert stored.name.endswith(".dump.zst")
+    known = binaries.summary(stored)
+    sidecar = next(stored.parent.glob(f"*{dumps.SIDECAR_SUFFIX}"))
+    counts = json.loads(sidecar.read_text())["counts"]
+    assert (known["objects"], known["refs"], known["bytes"]) == (counts["objects"], counts["refs"], counts["bytes"])

@@ -1,0 +1,100 @@
+"""What the kernel says about a process: its descriptors, threads, children and memory. Linux only, as heapsee is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def status(pid: int) -> dict[str, str]:
+    """``/proc/PID/status``, field by field."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process is there and is not a zombie."""
+    try:
+        return not status(pid)["State"].startswith("Z")
+    except OSError:
+        return False
+
+
+def start_time(pid: int) -> int:
+    """When the process started, in clock ticks since boot: with the pid, its identity."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
+def children(pid: int) -> list[int]:
+    """The pids of all children, zombies included, of whichever thread."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found.update(int(child) for child in (task / "children").read_text().split())
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def zombies(pid: int) -> list[int]:
+    """Which of the children are dead and have not been waited for."""
+    return [child for child in children(pid) if not is_running(child)]
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    """Descriptor → what it is open on. A socket's or pipe's number is left out: it says nothing."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(link.readlink())
+        except OSError:
+            continue
+        found[int(link.name)] = target.partition(":[")[0]
+    return found
+
+
+def threads(pid: int) -> dict[int, str]:
+    """Kernel thread id → name."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found[int(task.name)] = (task / "comm").read_text().strip()
+        except OSError:
+            continue
+    return found
+
+
+def catches(pid: int, signal: int) -> bool:
+    """Whether the process has a handler for this signal."""
+    return bool(int(status(pid)["SigCgt"], 16) >> (signal - 1) & 1)
+
+
+def rss(pid: int) -> int:
+    """Resident memory in bytes."""
+    return int(status(pid)["VmRSS"].split()[0]) * 1024
+
+
+def private_dirty(pid: int) -> int:
+    """Memory in bytes that the process has written and shares with nobody."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_Dirty:"))
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a process must have as much of after a dump as before."""
+
+    start_time: int
+    descriptors: tuple[tuple[int, str], ...]
+    threads: tuple[str, ...]
+    children: tuple[int, ...]
+
+    @classmethod
+    def of(cls, pid: int) -> Footprint:
+        """The footprint of a live process."""
+        return cls(
+            start_time(pid),
+            tuple(sorted(descriptors(pid).items())),
+            tuple(sorted(threads(pid).values())),
+            tuple(children(pid)),
+        )

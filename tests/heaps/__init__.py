@@ -1,0 +1,1 @@
+"""Heaps whose numbers are known by construction."""

@@ -1,0 +1,107 @@
+"""Dumps the Django heap from inside and compares the file with the objects themselves, one by one.
+
+``python -m oracle.compare FILE`` prints, as JSON, how many objects were compared and every difference.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import types
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import heapsee
+from harness import dumps
+from oracle import django_heap, reference
+
+
+def closure(start: list[Any]) -> dict[int, Any]:
+    """Every object that can be reached from these, by address. Holds them all, so none can go meanwhile."""
+    held = {id(item): item for item in start}
+    pending = list(start)
+    while pending:
+        for neighbour in reference.neighbours(pending.pop()):
+            if id(neighbour) not in held and neighbour is not held and neighbour is not pending:
+                held[id(neighbour)] = neighbour
+                pending.append(neighbour)
+    return held
+
+
+def is_comparable(item: object) -> bool:
+    """Whether the reference can tell what this object refers to.
+
+    It cannot of running frames, which go on, nor of static types, whose own traverse must not be called from outside.
+    """
+    is_static_type = isinstance(item, type) and not item.__flags__ & reference.HEAP_TYPE
+    return not is_static_type and not isinstance(item, types.FrameType)
+
+
+def expectations(held: dict[int, Any]) -> dict[int, tuple[str, int, Counter[int] | None]]:
+    """Type, size and referents of every held object."""
+    return {
+        address: (type(item).__name__, reference.size(item), reference.referents(item) if is_comparable(item) else None)
+        for address, item in held.items()
+    }
+
+
+def difference(line: dict[str, Any], expected: tuple[str, int, Counter[int] | None], item: object) -> dict[str, Any]:
+    """In which ways a line differs from what is expected of its object; empty if in none."""
+    kind, size, refs = expected
+    found: dict[str, Any] = {}
+    if line["type"] != kind:
+        found["type"] = [line["type"], kind]
+    if line["size"] != size and not reference.has_python_sizeof(item):
+        found["size"] = [line["size"], size]
+    written = Counter(line["refs"])
+    if refs is not None and written != refs:
+        found["refs too many"] = sorted((written - refs).elements())[:5]
+        found["refs missing"] = sorted((refs - written).elements())[:5]
+    return found
+
+
+def main(path: Path) -> None:
+    """Makes the heap, dumps it, compares, tells."""
+    site = django_heap.use()
+    gc.collect()
+    gc.disable()
+    tracked = gc.get_objects()
+    held = closure(tracked)
+    tracked_addresses = {id(item) for item in tracked}
+    before = expectations(held)
+    heapsee.dump_all_objects(str(path))
+    after = expectations(held)
+    dump = dumps.verify(path)
+
+    differences = []
+    compared = changed = 0
+    for address, line in dump.objects.items():
+        if address not in held:
+            continue
+        if before[address] != after[address]:
+            changed += 1
+            continue
+        compared += 1
+        found = difference(line, before[address], held[address])
+        if found:
+            differences.append({"address": address, "type": line["type"], **found})
+    answer = {
+        "objects": len(dump.objects),
+        "held": len(held),
+        "compared": compared,
+        "changed": changed,
+        "differences": differences[:50],
+        "number_of_differences": len(differences),
+        "missing": [type(held[address]).__name__ for address in sorted(tracked_addresses - set(dump.objects))],
+        "unreached": [type(held[address]).__name__ for address in sorted(set(held) - set(dump.objects))],
+        "dangling": sum(1 for line in dump.objects.values() for ref in line["refs"] if ref not in dump.objects),
+        "inline": sum(1 for item in held.values() if reference.inline_values(item)),
+        "site": len(site),
+    }
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,124 @@
+"""Sizes and referents of objects in plain Python, from `sys.getsizeof` and `gc.get_referents`: the slow reference.
+
+What these two cannot say is read from CPython's structures here, with ctypes, independently of the extension: the
+attribute values that instances keep without a dict from CPython 3.11 on, and their names.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import types
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+WORD = ctypes.sizeof(ctypes.c_void_p)
+HEAP_TYPE = 1 << 9
+INLINE_VALUES = 1 << 2
+MANAGED_DICT = 1 << 4
+SPLIT_KEYS = 2
+KEYS_HEADER = 4 * WORD
+# PyHeapTypeObject ends with ht_cached_keys, ht_module, _ht_tpname and a specialization cache that grew by a word in
+# each version.
+HEAP_TYPE_SIZE: int = vars(type)["__basicsize__"].__get__(type)
+CACHED_KEYS_FROM_END = {(3, 11): 4, (3, 12): 5, (3, 13): 6}.get(sys.version_info[:2], 0) * WORD
+
+
+def word(address: int) -> int:
+    """The machine word at an address."""
+    return ctypes.c_size_t.from_address(address).value
+
+
+def byte(address: int) -> int:
+    """The byte at an address."""
+    return ctypes.c_uint8.from_address(address).value
+
+
+def object_at(address: int) -> Any:
+    """The object at an address."""
+    return ctypes.cast(ctypes.c_void_p(address), ctypes.py_object).value
+
+
+class SharedKeys:
+    """The attribute names that instances of one class share."""
+
+    def __init__(self, kind: type) -> None:
+        self.address = word(id(kind) + HEAP_TYPE_SIZE - CACHED_KEYS_FROM_END)
+        if self.address:
+            self.log2_index_bytes = byte(self.address + WORD + 1)
+            self.is_split = byte(self.address + WORD + 2) == SPLIT_KEYS
+            self.usable = word(self.address + 2 * WORD)
+            self.used = word(self.address + 3 * WORD)
+
+    def name(self, index: int) -> int:
+        """The address of the name with this index."""
+        return word(self.address + KEYS_HEADER + (1 << self.log2_index_bytes) + index * 2 * WORD)
+
+
+def inline_values(item: object) -> tuple[list[tuple[int, int]], int] | None:
+    """Addresses of names and values kept without a dict, and bytes that `sys.getsizeof` forgets; None without any."""
+    kind = type(item)
+    if sys.version_info < (3, 11) or not kind.__flags__ & MANAGED_DICT or not kind.__flags__ & HEAP_TYPE:
+        return None
+    keys = SharedKeys(kind)
+    if not keys.address or not keys.is_split:
+        return None
+    capacity = keys.usable + keys.used
+    extra = 0
+    if sys.version_info >= (3, 13):
+        header = id(item) + kind.__basicsize__
+        if not kind.__flags__ & INLINE_VALUES or word(id(item) - 3 * WORD) or not byte(header + 3):
+            return None
+        array, capacity = header + WORD, byte(header)
+    else:
+        array = word(id(item) - 4 * WORD)
+        if sys.version_info >= (3, 12):
+            tagged = word(id(item) - 3 * WORD)
+            array = tagged + 1 if tagged & 1 else 0
+        if not array:
+            return None
+        extra = byte(array - 1) + capacity * WORD
+    values = ((index, word(array + index * WORD)) for index in range(min(capacity, keys.used)))
+    return [(keys.name(index), value) for index, value in values if value], extra
+
+
+def size(item: object) -> int:
+    """What `sys.getsizeof` says, and the values it forgets."""
+    inline = inline_values(item)
+    return sys.getsizeof(item) + (inline[1] if inline else 0)
+
+
+def referents(item: object) -> Counter[int]:
+    """Addresses of what an object refers to, with repeats."""
+    visited = Counter(id(referent) for referent in gc.get_referents(item))
+    kind = type(item)
+    if isinstance(item, dict):
+        names = Counter(id(key) for key in dict.keys(item))
+        values = Counter(id(value) for value in dict.values(item))
+        # The traverse of a dict leaves the keys out when all are strings.
+        visited = visited - values - names + names + values
+    inline = inline_values(item)
+    if inline:
+        visited += Counter(name for name, _ in inline[0])
+    if kind.__flags__ & HEAP_TYPE and id(kind) not in visited:
+        visited[id(kind)] += 1
+    return visited
+
+
+def neighbours(item: object) -> Iterator[object]:
+    """The referents themselves, to walk on."""
+    yield from gc.get_referents(item)
+    if isinstance(item, dict):
+        yield from dict.keys(item)
+    inline = inline_values(item)
+    if inline:
+        yield from (object_at(name) for name, _ in inline[0])
+    yield type(item)
+
+
+def has_python_sizeof(item: object) -> bool:
+    """Whether `__sizeof__` is written in Python: the extension never runs it, so its answer differs, rightly."""
+    found = next((vars(kind)["__sizeof__"] for kind in type(item).__mro__ if "__sizeof__" in vars(kind)), None)
+    return isinstance(found, types.FunctionType)

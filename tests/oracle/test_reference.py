@@ -1,0 +1,46 @@
+"""Every line of a dump of a real framework's heap, held against CPython's own word about the same object."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("reference") / "django.dump"
+    command = [sys.executable, "-m", "oracle.compare", str(path)]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_enough_is_compared(comparison: dict[str, Any]) -> None:
+    assert comparison["compared"] > 100_000
+    assert comparison["changed"] < 100
+    if sys.version_info >= (3, 11):
+        assert comparison["inline"] > 1000
+
+
+def test_all_that_the_collector_tracks_is_there(comparison: dict[str, Any]) -> None:
+    assert comparison["missing"] == []
+
+
+def test_all_that_can_be_reached_is_there(comparison: dict[str, Any]) -> None:
+    assert comparison["unreached"] == []
+
+
+def test_types_sizes_and_referents_are_the_objects_own(comparison: dict[str, Any]) -> None:
+    assert comparison["number_of_differences"] == 0, comparison["differences"]
+
+
+def test_no_reference_leads_nowhere(comparison: dict[str, Any]) -> None:
+    assert comparison["dangling"] == 0
