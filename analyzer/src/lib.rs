@@ -1,1 +1,7 @@
-//! x
+//! Reading heap dumps of Python processes: what holds the memory, and why.
+//!
+//! `load` reads a file into a [`heap`]; [`graph`] searches it; `sql` and `shell` let a person ask; `report` makes
+//! values, `render` turns them into text and JSON. Nothing here touches a live process or links Python.
+
+pub mod graph;
+pub mod heap;

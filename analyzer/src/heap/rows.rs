@@ -1,0 +1,217 @@
+//! A part of a file as columns: what one worker makes of the lines it has parsed.
+//!
+//! Addresses are not yet resolved and types only interned within the part; `assemble` joins the parts.
+
+use std::collections::HashMap;
+
+use heapsee_format::parse::Line;
+
+use super::text::push_record;
+
+/// A column of integers that rarely need more than 32 bits; those that do stand aside.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Narrow {
+    low: Vec<u32>,
+    /// Rows that do not fit, in ascending order.
+    wide: Vec<(u32, u64)>,
+}
+
+/// In `low`: there is no number.
+const NONE: u32 = u32::MAX;
+/// In `low`: the number is in `wide`.
+const WIDE: u32 = u32::MAX - 1;
+
+impl Narrow {
+    pub(super) fn with_capacity(rows: usize) -> Self {
+        Narrow { low: Vec::with_capacity(rows), wide: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.low.len()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, value: Option<u64>) {
+        let low = match value {
+            None => NONE,
+            Some(value) => match u32::try_from(value) {
+                Ok(low) if low < WIDE => low,
+                _ => {
+                    self.wide.push((self.low.len() as u32, value));
+                    WIDE
+                }
+            },
+        };
+        self.low.push(low);
+    }
+
+    pub(super) fn get_optional(&self, row: u32) -> Option<u64> {
+        match *self.low.get(row as usize)? {
+            NONE => None,
+            WIDE => self.wide.binary_search_by_key(&row, |&(row, _)| row).ok().map(|at| self.wide[at].1),
+            low => Some(u64::from(low)),
+        }
+    }
+
+    pub(super) fn get(&self, row: u32) -> u64 {
+        self.get_optional(row).unwrap_or(0)
+    }
+
+    /// Appends the rows of another column.
+    pub(super) fn append(&mut self, other: &Narrow) {
+        let offset = self.low.len() as u32;
+        self.wide.extend(other.wide.iter().map(|&(row, value)| (row + offset, value)));
+        self.low.extend_from_slice(&other.low);
+    }
+
+    fn shrink(&mut self) {
+        self.low.shrink_to_fit();
+    }
+}
+
+/// The rows of a part of a file.
+#[derive(Default)]
+pub struct Rows {
+    pub(super) addresses: Vec<u64>,
+    pub(super) types: Vec<u32>,
+    pub(super) sizes: Narrow,
+    pub(super) lengths: Narrow,
+    /// Where each row's record in `texts` ends.
+    pub(super) text_ends: Vec<u32>,
+    pub(super) texts: Vec<u8>,
+    /// Where each row's references in `refs` end.
+    pub(super) ref_ends: Vec<u32>,
+    pub(super) refs: Vec<u64>,
+    /// Undecoded type names, by the ids in `types`.
+    pub(super) type_names: Vec<Box<[u8]>>,
+    type_ids: HashMap<Box<[u8]>, u32>,
+    /// Ids met lately, by a cheap hash of the name: spares most lookups in `type_ids`.
+    recent_types: Vec<u32>,
+}
+
+const RECENT_TYPES: usize = 256;
+
+impl Rows {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// Appends an object and its references.
+    pub fn push(&mut self, line: &Line<'_>, refs: &[u64]) {
+        self.refs.extend_from_slice(refs);
+        self.push_parsed(line);
+    }
+
+    /// The list that a parser may append an object's references to, before [`Rows::push_parsed`].
+    pub fn refs_mut(&mut self) -> &mut Vec<u64> {
+        &mut self.refs
+    }
+
+    /// Appends an object whose references already stand at the end of [`Rows::refs_mut`].
+    ///
+    /// A part must stay below 4 G of text and of references.
+    #[inline]
+    pub fn push_parsed(&mut self, line: &Line<'_>) {
+        let type_id = self.intern(line.type_name.bytes);
+        self.addresses.push(line.address);
+        self.types.push(type_id);
+        self.sizes.push(Some(line.size));
+        self.lengths.push(line.len);
+        push_record(&mut self.texts, line);
+        self.text_ends.push(self.texts.len() as u32);
+        self.ref_ends.push(self.refs.len() as u32);
+    }
+
+    #[inline]
+    fn intern(&mut self, name: &[u8]) -> u32 {
+        self.recent_types.resize(RECENT_TYPES, 0);
+        let slot = cheap_hash(name);
+        let recent = self.recent_types[slot];
+        if self.type_names.get(recent as usize).is_some_and(|known| **known == *name) {
+            return recent;
+        }
+        let id = self.intern_slowly(name);
+        self.recent_types[slot] = id;
+        id
+    }
+
+    fn intern_slowly(&mut self, name: &[u8]) -> u32 {
+        if let Some(&id) = self.type_ids.get(name) {
+            return id;
+        }
+        let id = self.type_names.len() as u32;
+        self.type_names.push(name.into());
+        self.type_ids.insert(name.into(), id);
+        id
+    }
+
+    /// The same rows without some, which are given in ascending order.
+    pub(super) fn without(&self, dropped: &[u32]) -> Rows {
+        let mut kept = Rows { type_names: self.type_names.clone(), ..Rows::default() };
+        let mut dropped = dropped.iter().copied().peekable();
+        let (mut text_start, mut ref_start) = (0, 0);
+        for row in 0..self.len() {
+            let (text_end, ref_end) = (self.text_ends[row] as usize, self.ref_ends[row] as usize);
+            if dropped.next_if_eq(&(row as u32)).is_none() {
+                kept.addresses.push(self.addresses[row]);
+                kept.types.push(self.types[row]);
+                kept.sizes.push(Some(self.sizes.get(row as u32)));
+                kept.lengths.push(self.lengths.get_optional(row as u32));
+                kept.texts.extend_from_slice(&self.texts[text_start..text_end]);
+                kept.text_ends.push(kept.texts.len() as u32);
+                kept.refs.extend_from_slice(&self.refs[ref_start..ref_end]);
+                kept.ref_ends.push(kept.refs.len() as u32);
+            }
+            (text_start, ref_start) = (text_end, ref_end);
+        }
+        kept
+    }
+
+    /// Gives back what the columns have reserved in excess, before they wait for the other parts.
+    pub fn shrink(&mut self) {
+        self.addresses.shrink_to_fit();
+        self.types.shrink_to_fit();
+        self.sizes.shrink();
+        self.lengths.shrink();
+        self.text_ends.shrink_to_fit();
+        self.texts.shrink_to_fit();
+        self.ref_ends.shrink_to_fit();
+        self.refs.shrink_to_fit();
+    }
+}
+
+/// A slot of `recent_types`; collisions cost time only.
+#[inline]
+fn cheap_hash(name: &[u8]) -> usize {
+    let ends = match name {
+        [] => 0,
+        [first, .., before, last] => usize::from(*first) ^ usize::from(*before) << 2 ^ usize::from(*last) << 4,
+        [first, ..] => usize::from(*first),
+    };
+    (ends ^ name.len() << 3) % RECENT_TYPES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_width() {
+        let values =
+            [None, Some(0), Some(u64::from(WIDE) - 1), Some(u64::from(WIDE)), Some(u64::from(NONE)), Some(u64::MAX)];
+        let mut one = Narrow::default();
+        values.iter().for_each(|&value| one.push(value));
+        let mut two = one.clone();
+        two.append(&one);
+        for (row, &value) in values.iter().chain(&values).enumerate() {
+            assert_eq!(two.get_optional(row as u32), value);
+        }
+        assert_eq!(two.get_optional(12), None);
+    }
+}
