@@ -85,19 +85,24 @@ impl<'h> TypeObject<'h> {
 
     /// The type's own namespace.
     pub(super) fn namespace(self) -> Option<Object<'h>> {
+        // From 3.12 the dict of a static builtin type belongs to the interpreter; PyType_GetDict knows where. The
+        // reference it returns is given back at once: the type keeps its dict alive. Not so for other types: their
+        // dicts' pages would be copied in a forked heap for nothing but that.
+        #[cfg(Py_3_12)]
+        let dict = if self.raw().tp_dict.is_null() {
+            // SAFETY: a type; the dict stays alive after the decref.
+            unsafe {
+                let dict = ffi::PyType_GetDict(self.0.as_ptr().cast());
+                if !dict.is_null() {
+                    ffi::Py_DECREF(dict);
+                }
+                dict
+            }
+        } else {
+            self.raw().tp_dict
+        };
         #[cfg(not(Py_3_12))]
         let dict = self.raw().tp_dict;
-        // From 3.12 the dict of a static builtin type belongs to the interpreter; PyType_GetDict knows where. The
-        // reference it returns is given back at once: the type keeps its dict alive.
-        #[cfg(Py_3_12)]
-        // SAFETY: a type; the dict stays alive after the decref.
-        let dict = unsafe {
-            let dict = ffi::PyType_GetDict(self.0.as_ptr().cast());
-            if !dict.is_null() {
-                ffi::Py_DECREF(dict);
-            }
-            dict
-        };
         // SAFETY: a type keeps its dict alive.
         unsafe { self.0.from_field(dict) }
     }
