@@ -1,0 +1,159 @@
+"""What a dump costs the worker, and what reading it costs the developer, each against what it competes with.
+
+Everything is measured in this one run on this one machine: the ratios count, not the seconds. ``OBJECTS`` sets the size
+of the heap; the default is the size of the story's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import binaries
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "build" / "bench"
+MB = 1e6
+
+
+@dataclass
+class Measured:
+    """How a program went: its output, with the second at which each line came, and its peak memory in bytes."""
+
+    lines: list[tuple[float, str]]
+    peak: int
+
+    def seconds_between(self, before: str, after: str) -> float:
+        """Time between the lines of these texts."""
+        at = {text: when for when, text in self.lines}
+        return at[after] - at[before]
+
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(text for _, text in self.lines)
+
+
+def measure(command: list[str | Path], commands: str = "") -> Measured:
+    """Runs a program, feeding it `commands`; its own peak memory comes from the kernel when it is waited for."""
+    with subprocess.Popen(
+        [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(commands)
+        process.stdin.close()
+        lines = [(time.perf_counter(), line.rstrip("\n")) for line in process.stdout]
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"exit {process.returncode}: {' '.join(map(str, command))}")
+    return Measured(lines, usage.ru_maxrss * 1024)
+
+
+def row(what: str, value: str, remark: str = "") -> None:
+    """One line of the report."""
+    print(f"  {what:<34}{value:>16}   {remark}".rstrip(), flush=True)
+
+
+def machine() -> str:
+    """One line on what this ran on."""
+    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = re.search(r"^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    cpu = model[1] if model else platform.machine()
+    gigabytes = int(memory[1]) / 1e6 if memory else 0
+    return (
+        f"{os.cpu_count()} × {cpu}, {gigabytes:.0f} GB, Linux {platform.release()}, CPython {platform.python_version()}"
+    )
+
+
+def bench_worker(objects: int) -> Path:
+    """The worker's side. Returns the dump."""
+    dumps_folder = FOLDER / "dumps"
+    dumps_folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "bench.subject", str(objects), str(dumps_folder)]
+    done = subprocess.run(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True, check=True)
+    seen: dict[str, Any] = json.loads(done.stdout)
+    metas = [dump["meta"] for dump in seen["dumps"]]
+    counts = metas[-1]["counts"]
+    fork = statistics.median(seen["forks"])
+    pause = statistics.median(meta["timings"]["pause_ns"] / 1e9 for meta in metas)
+    felt = statistics.median(dump["seen_pause"] for dump in seen["dumps"])
+    walk = min(meta["timings"]["walk_ns"] / 1e9 for meta in metas)
+    whole = statistics.median(dump["seconds"] for dump in seen["dumps"])
+    rss = seen["rss"]
+    print(f"\nthe worker: {counts['objects']:,} objects, {counts['refs']:,} references, {rss / MB:,.0f} MB resident")
+    row("bare fork of it", f"{fork * 1000:.1f} ms", f"median of {len(seen['forks'])}")
+    row(
+        "pause for a dump",
+        f"{pause * 1000:.1f} ms",
+        f"{pause / fork:.2f} × the fork, {pause * 1e12 / rss:.1f} ms per GB",
+    )
+    row("pause as another thread felt it", f"{felt * 1000:.1f} ms", f"{felt / fork:.2f} × the fork")
+    row("from signal to published file", f"{whole:.2f} s", f"{metas[-1]['file']['size'] / MB:,.0f} MB")
+    row("walked and written", f"{counts['objects'] / walk / 1e6:.2f} M/s", "objects a second, best of 3")
+    private = metas[-1]["memory"].get("child_private_dirty")
+    if private is not None:
+        row("private memory of the copy", f"{private / MB:,.0f} MB", f"{private / rss:.1%} of resident")
+    return Path(seen["dumps"][-1]["path"])
+
+
+def bench_reader(dump: Path) -> None:
+    """The developer's side."""
+    theirs = measure([os.environ["HEAPSEE_BENCH_PYTHON"], Path(__file__).with_name("with_duckdb.py"), dump])
+    duckdb = json.loads(theirs.text())
+    script = f"""
+echo at start
+read {dump}
+echo at read
+select count(*), type from obj group by type order by 1;
+echo at histogram
+path from "address in 0&" to "type = 'KvsFieldData'"
+echo at path
+delete from ref where child in (select address from obj where type = 'XMLModuleStore')
+echo at delete
+gc
+echo at gc
+"""
+    ours = measure([binaries.HEAPSEE, "shell", "--strict"], script)
+    summary = re.search(r"(\d+) \(\S+\) objects and (\d+) \(\S+\) references", ours.text())
+    assert summary, ours.text()
+    objects, refs = int(summary[1]), int(summary[2])
+    if objects != duckdb["objects"]:
+        raise RuntimeError(f"heapsee reads {objects} objects, DuckDB {duckdb['objects']}")
+    read = ours.seconds_between("at start", "at read")
+    histogram = ours.seconds_between("at read", "at histogram")
+    budget = 160 * objects + 16 * refs
+    print(f"\nthe reader: {dump.stat().st_size / MB:,.0f} MB, against DuckDB {duckdb['version']} on the same file")
+    row(
+        "read",
+        f"{read:.2f} s",
+        f"DuckDB's read_ndjson into a table {duckdb['read']:.2f} s: {duckdb['read'] / read:.1f} ×",
+    )
+    row("peak memory", f"{ours.peak / MB:,.0f} MB", f"DuckDB {theirs.peak / MB:,.0f} MB")
+    row("  of the budget", f"{ours.peak / budget:.0%}", "160 bytes an object and 16 a reference; after all queries")
+    row("histogram by type", f"{histogram:.2f} s", f"DuckDB {duckdb['histogram']:.2f} s")
+    row("path from the root", f"{ours.seconds_between('at histogram', 'at path'):.2f} s")
+    row("gc after a delete", f"{ours.seconds_between('at delete', 'at gc'):.2f} s")
+
+
+def main() -> None:
+    """Measures both sides."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    print(machine())
+    dump = bench_worker(int(os.environ.get("OBJECTS", "4000000")))
+    bench_reader(dump)
+    shutil.rmtree(FOLDER)
+
+
+if __name__ == "__main__":
+    main()
