@@ -1,1 +1,42 @@
-fn main() {}
+//! `heapsee-agent`: finds Python workers, asks them for heap dumps safely, and collects the files.
+//!
+//! Only the frame: arguments in, exit code out. The verbs are in `commands`.
+#![deny(unsafe_code)]
+
+mod armed;
+mod block;
+mod cli;
+mod commands;
+mod discovery;
+mod exit;
+mod intake;
+mod procfs;
+mod progress;
+mod render;
+mod stop;
+mod trigger;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    // clap ends the program itself when the command line is wrong, with 2: `Exit::Usage`.
+    let outcome = match Cli::parse().command {
+        Command::List(args) => commands::list::run(&args),
+        Command::Dump(args) => commands::dump::run(&args),
+    };
+    let exit = match outcome {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            // Nobody left to read it changes nothing.
+            let _ = writeln!(io::stderr(), "heapsee-agent: {}", render::one_line(&failure.message));
+            failure.exit
+        }
+    };
+    ExitCode::from(exit.code())
+}

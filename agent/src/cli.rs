@@ -1,0 +1,207 @@
+//! The command line: what can be asked, and the help that explains it. It does nothing itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::discovery::Selection;
+use crate::exit;
+use crate::intake::copy::Compression;
+
+/// Finds Python workers, asks them for heap dumps safely, and collects the files.
+#[derive(Parser, Debug)]
+#[command(name = "heapsee-agent", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", exit::help()))]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  heapsee-agent list                          which workers there are, and whether they are armed
+  heapsee-agent dump --fattest                dump the worker with the most memory
+  heapsee-agent dump --pidfile /run/app.pid   dump the fattest worker of that gunicorn master";
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show the Python workers of this host, and whether they are armed
+    List(ListArgs),
+    /// Have one worker make a dump, verify it, and put it into the store
+    Dump(DumpArgs),
+}
+
+/// Arguments of `list`.
+#[derive(Args, Debug)]
+#[command(after_help = LIST_EXAMPLES, after_long_help = format!("{LIST_EXAMPLES}\n\n{LIST_JSON}"))]
+pub struct ListArgs {
+    /// Print JSON instead of a table (its fields: see --help)
+    #[arg(long)]
+    pub json: bool,
+    /// Only processes of that application, server or title (case does not matter)
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Show every Python process, not only those of servers and those with heapsee
+    #[arg(long)]
+    pub all: bool,
+    /// Show the proportional set size too: it shares the pages of forked workers out fairly, but takes longer
+    #[arg(long)]
+    pub pss: bool,
+}
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  heapsee-agent list
+  heapsee-agent list --name lms --pss
+  heapsee-agent list --json | jq '.workers[] | select(.armed) | .pid'";
+
+const LIST_JSON: &str = "\
+JSON (schema heapsee.agent.list/1; fields may be added, null means unknown or not applicable):
+  schema, agent, host, at     what wrote this, where, when (RFC 3339, UTC)
+  workers[]                   ordered by master, then pid
+    pid, own_pid, parent_pid  on the host; as the process sees itself; its parent
+    start_time_ticks          start time in clock ticks since boot: with the pid, the process's identity
+    server, role, master_pid  gunicorn, uwsgi, celery, uvicorn or null; master, worker, helper or process
+    app, title                the application's name; the command line or title
+    uid, user                 whose process it is
+    rss_bytes, pss_bytes      memory (pss_bytes only with --pss)
+    age_seconds, python       since its start; the interpreter's version
+    armed                     true, false, or null if this user may not look
+    signal, signal_number     what asks for a dump (armed only, as the next three)
+    directory, mode, heapsee  where dumps go, as the worker sees it; fork, inline or auto; heapsee's version
+    state, dumps_started, dumps_finished
+                              idle, waiting-for-gil, snapshotting, walking or publishing; dumps so far
+    reason, advice            why it is not armed, and what to do";
+
+/// Arguments of `dump`.
+#[derive(Args, Debug)]
+#[command(after_help = DUMP_EXAMPLES, after_long_help = format!("{DUMP_EXAMPLES}\n\n{DUMP_MORE}\n\n{}", exit::help()))]
+pub struct DumpArgs {
+    #[command(flatten)]
+    target: Target,
+    /// With --fattest: only of that application, server or title
+    #[arg(long, value_name = "NAME", requires = "fattest", conflicts_with_all = ["pid", "pidfile", "name"])]
+    of: Option<String>,
+    /// Where collected dumps are kept
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Store the dump as it is, not compressed
+    #[arg(long)]
+    no_compress: bool,
+    /// zstd level, 1 (fast) to 19 (small)
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19), conflicts_with = "no_compress")]
+    level: i32,
+    /// Give up after so many seconds without an answer or any progress
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    /// Leave the worker's own files where they are
+    #[arg(long)]
+    pub keep: bool,
+    /// Print JSON (the manifest, and where it is) instead of the path
+    #[arg(long)]
+    pub json: bool,
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Which process: exactly one of these.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Target {
+    /// That process
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pid: Option<u32>,
+    /// The fattest armed worker of the master whose pid is in this file
+    #[arg(long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+    /// The process of that application, server or title; of several, the fattest that is armed
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The armed process with the most memory
+    #[arg(long)]
+    fattest: bool,
+}
+
+const DUMP_EXAMPLES: &str = "\
+Examples:
+  heapsee-agent dump --pid 4711
+  heapsee-agent dump --pidfile /run/gunicorn.pid --store /srv/dumps
+  heapsee summary \"$(heapsee-agent dump --fattest --of lms)\"";
+
+const DUMP_MORE: &str = "\
+The path of the stored dump goes to stdout, all talk to stderr. A process that is not armed is never signalled.
+
+A collected dump is a directory, STORE/APP/HOST/TIME-PID, with
+  X.dump.zst         the dump (X.dump with --no-compress)
+  X.dump.meta.json   its sidecar, as the worker wrote it: that of X.dump.zst has this name too
+  manifest.json      digests, sizes, worker, times (schema heapsee.manifest/1)
+The worker's own files are deleted once the copy has been read back and verified, unless --keep is given.
+
+With --json: {schema: heapsee.agent.dump/1, path, directory, originals: removed, kept or stuck, manifest}.
+
+The store, unless --store is given: $HEAPSEE_STORE, else $XDG_DATA_HOME/heapsee/dumps, else
+~/.local/share/heapsee/dumps; for root /var/lib/heapsee/dumps.";
+
+impl DumpArgs {
+    /// Which process is meant.
+    pub fn selection(&self) -> Selection {
+        // clap sees to it that exactly one is given.
+        match &self.target {
+            Target { pid: Some(pid), .. } => Selection::Pid(*pid),
+            Target { pidfile: Some(file), .. } => Selection::PidFile(file.clone()),
+            Target { name: Some(name), .. } => Selection::Name(name.clone()),
+            _ => Selection::Fattest(self.of.clone()),
+        }
+    }
+
+    /// How the dump is stored.
+    pub fn compression(&self) -> Compression {
+        if self.no_compress { Compression::None } else { Compression::Zstd(self.level) }
+    }
+
+    /// How long to wait without progress.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn dump(line: &str) -> Result<DumpArgs, clap::error::ErrorKind> {
+        let words = ["heapsee-agent", "dump"].into_iter().chain(line.split_ascii_whitespace());
+        match Cli::try_parse_from(words) {
+            Ok(Cli { command: Command::Dump(args) }) => Ok(args),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.kind()),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_target_is_chosen() {
+        assert_eq!(dump("--pid 7").map(|args| args.selection()), Ok(Selection::Pid(7)));
+        assert_eq!(dump("--fattest --of x").map(|args| args.selection()), Ok(Selection::Fattest(Some("x".into()))));
+        assert!(dump("").is_err());
+        assert!(dump("--pid 7 --fattest").is_err());
+        assert!(dump("--pid 7 --of x").is_err());
+        assert!(dump("--pid 0").is_err());
+        assert!(dump("--pid 7 --level 20").is_err());
+    }
+
+    #[test]
+    fn compression_can_be_chosen() {
+        assert_eq!(dump("--pid 7").map(|args| args.compression()), Ok(Compression::Zstd(3)));
+        assert_eq!(dump("--pid 7 --no-compress").map(|args| args.compression()), Ok(Compression::None));
+    }
+}

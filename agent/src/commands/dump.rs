@@ -1,0 +1,156 @@
+//! `heapsee-agent dump`: choose, look, ask, wait, take in.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use nix::unistd::Uid;
+use serde::Serialize;
+
+use super::{host_name, json, print};
+use crate::armed::{Refusal, Worker};
+use crate::cli::DumpArgs;
+use crate::discovery::{Process, choose};
+use crate::exit::{Exit, Failure};
+use crate::intake::manifest::{self, Manifest};
+use crate::intake::source::Directory;
+use crate::intake::store::Store;
+use crate::intake::{Intake, Originals, Stored};
+use crate::progress::Progress;
+use crate::render;
+use crate::stop::Stop;
+use crate::trigger::{Published, take_dump};
+
+/// Runs the command.
+pub fn run(args: &DumpArgs) -> Result<(), Failure> {
+    let stop =
+        Stop::install().map_err(|error| Failure::new(Exit::Store, format!("signals cannot be caught: {error}")))?;
+    let progress = Progress::new(args.quiet);
+    let outcome = collect(args, &stop, &progress);
+    progress.clear();
+    let stored = outcome?;
+    if let Originals::Stuck(why) = &stored.originals {
+        progress.say(why);
+    }
+    report(args, &stored)
+}
+
+fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, Failure> {
+    let choice = choose(&args.selection())?;
+    if let Some(why) = choice.why {
+        progress.say(&why);
+    }
+    let process = choice.process;
+    let worker = Worker::find(process.pid).map_err(|refusal| refusal.into_failure(process.pid))?;
+    if worker.start_time != process.stat.start_time {
+        return Err(Refusal::Gone.into_failure(process.pid));
+    }
+    // All that can fail on our side comes before the signal.
+    let directory = Directory::open(&worker)?;
+    let host = host_name();
+    let store = Store::open(&store_path(args)?, &host)?;
+    let published = take_dump(&worker, args.timeout(), stop, progress)?;
+    progress.say(&pause(&published));
+    let intake = Intake {
+        store: &store,
+        directory: &directory,
+        worker: describe(&process, &worker),
+        host,
+        app: process.name().to_owned(),
+        compression: args.compression(),
+        keep: args.keep,
+    };
+    let stored = intake.run(&published, stop, progress)?;
+    progress.say(&summary(&stored));
+    Ok(stored)
+}
+
+fn store_path(args: &DumpArgs) -> Result<PathBuf, Failure> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let given = args.store.clone().or_else(|| variable("HEAPSEE_STORE"));
+    let of_root = || Uid::effective().is_root().then(|| PathBuf::from("/var/lib/heapsee/dumps"));
+    let of_user = || {
+        let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")))?;
+        Some(data.join("heapsee/dumps"))
+    };
+    let path = given.or_else(of_root).or_else(of_user).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "there is no place for the dump: neither $HEAPSEE_STORE nor $HOME is set; use --store DIR",
+        )
+    })?;
+    // The path that is printed should lead there from anywhere.
+    std::path::absolute(&path)
+        .map_err(|error| Failure::new(Exit::Usage, format!("--store {}: {error}", path.display())))
+}
+
+fn describe(process: &Process, worker: &Worker) -> manifest::Worker {
+    manifest::Worker {
+        pid: worker.pid,
+        own_pid: worker.view.pid,
+        start_time_ticks: worker.start_time,
+        master_pid: process.master,
+        uid: worker.status.uid,
+        server: process.server.map(|server| server.name().to_owned()),
+        command_line: process.argv.clone(),
+        rss_bytes: worker.status.rss,
+        python: worker.view.python.clone(),
+        heapsee: worker.view.heapsee.clone(),
+    }
+}
+
+fn pause(published: &Published) -> String {
+    let view = &published.view;
+    format!(
+        "{} has dumped {} objects ({}); Python stood still for {}, after {} of waiting for the GIL",
+        format_args!("process {}", view.pid),
+        view.objects,
+        render::bytes(view.bytes),
+        render::milliseconds(view.pause_ns),
+        render::milliseconds(view.gil_wait_ns),
+    )
+}
+
+fn summary(stored: &Stored) -> String {
+    let (dump, file) = (&stored.manifest.dump, &stored.manifest.stored);
+    let originals = match stored.originals {
+        Originals::Removed => "removed",
+        Originals::Kept | Originals::Stuck(_) => "kept",
+    };
+    format!(
+        "verified {} lines and SHA-256; stored {} as {}; the worker's files were {originals}",
+        dump.lines,
+        render::bytes(dump.size),
+        render::bytes(file.size),
+    )
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: &'static str,
+    path: String,
+    directory: String,
+    originals: &'static str,
+    manifest: &'a Manifest,
+}
+
+fn report(args: &DumpArgs, stored: &Stored) -> Result<(), Failure> {
+    if !args.json {
+        let mut line = stored.path.as_os_str().as_bytes().to_vec();
+        line.push(b'\n');
+        return print(&line);
+    }
+    let directory = stored.path.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
+    let report = Report {
+        schema: "heapsee.agent.dump/1",
+        path: stored.path.to_string_lossy().into_owned(),
+        directory,
+        originals: match stored.originals {
+            Originals::Removed => "removed",
+            Originals::Kept => "kept",
+            Originals::Stuck(_) => "stuck",
+        },
+        manifest: &stored.manifest,
+    };
+    print(&json(&report)?)
+}

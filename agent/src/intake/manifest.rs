@@ -1,0 +1,112 @@
+//! `manifest.json`: what is known of a collected dump besides its sidecar. Readers take every field as optional.
+
+use serde::{Deserialize, Serialize};
+
+/// The `schema` of the manifests written here.
+pub const SCHEMA: &str = "heapsee.manifest/1";
+/// The manifest's name in the directory of a collected dump.
+pub const NAME: &str = "manifest.json";
+
+/// The whole manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Version of the agent.
+    pub agent: String,
+    /// The host's name.
+    pub host: String,
+    /// The application's name, as the agent understood it.
+    pub app: String,
+    /// The worker.
+    pub worker: Worker,
+    /// Where the dump came from.
+    pub source: Source,
+    /// The dump, uncompressed.
+    pub dump: Dump,
+    /// The file that is stored.
+    pub stored: Stored,
+    /// The sidecar's name; it stands beside the stored file.
+    pub sidecar: String,
+    /// When, as RFC 3339 in UTC; and what it took, in nanoseconds.
+    pub times: Times,
+}
+
+/// The worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Worker {
+    /// Its pid on the host.
+    pub pid: u32,
+    /// The pid that it sees itself.
+    pub own_pid: u32,
+    /// Start time in clock ticks since boot.
+    pub start_time_ticks: u64,
+    /// Its master's pid on the host, if it has one.
+    pub master_pid: Option<u32>,
+    /// Its user id.
+    pub uid: u32,
+    /// `gunicorn`, `uwsgi`, `celery`, `uvicorn`, where known.
+    pub server: Option<String>,
+    /// Its command line or title.
+    pub command_line: Vec<String>,
+    /// Resident set in bytes, before the dump.
+    pub rss_bytes: u64,
+    /// Python's version.
+    pub python: String,
+    /// heapsee's version in the worker.
+    pub heapsee: String,
+}
+
+/// Where the dump came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Source {
+    /// The path, as the worker sees it.
+    pub path: String,
+    /// Whether the dump was already under way when the agent came.
+    pub joined: bool,
+}
+
+/// The dump, uncompressed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dump {
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Lines: objects.
+    pub lines: u64,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
+}
+
+/// The file that is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stored {
+    /// Its name.
+    pub name: String,
+    /// `zstd` or `none`.
+    pub compression: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
+}
+
+/// When, and what it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Times {
+    /// When the dump was asked for.
+    pub requested_at: String,
+    /// When the copy was whole and verified.
+    pub stored_at: String,
+    /// How long the worker waited for the GIL.
+    pub gil_wait_ns: u64,
+    /// How long the worker's Python threads were kept from running.
+    pub pause_ns: u64,
+}
