@@ -1,0 +1,98 @@
+"""Heap dumps of live Python workers, by a signal, while they keep serving.
+
+    import heapsee
+    heapsee.install_memory_dumper()
+
+From then on ``kill -PROF <pid>`` (or ``heapsee-agent dump``) writes every object of the process, with what it refers
+to, to ``meliae.<time>.<pid>.dump`` in the temporary directory, and what else there is to know to the same name with
+``.meta.json`` added. The process pauses for a fork (10 to 60 ms per GB) and goes on; a child writes.
+
+A dump holds what the process's memory holds, secrets too: files are readable for their owner only.
+"""
+
+import os
+import signal as _signal
+import tempfile
+
+from . import _heapsee
+from ._heapsee import DumpError, __version__, get_referents, size_of, status
+
+__all__ = [
+    "DumpError",
+    "__version__",
+    "dump_all_objects",
+    "dump_memory",
+    "get_referents",
+    "install_memory_dumper",
+    "size_of",
+    "status",
+    "uninstall_memory_dumper",
+]
+
+_PIECE = 1 << 20
+
+
+def install_memory_dumper(dump_signal=_signal.SIGPROF, *, directory=None, mode="auto", chain=False):
+    """Have ``dump_signal`` make a heap dump of this process, and of every process forked from it.
+
+    :param dump_signal: a signal number, by default SIGPROF. Only signals that somebody sent count (root, or the same
+        user): those of a timer, as profilers use them, are ignored.
+    :param directory: where dumps go; by default ``tempfile.gettempdir()``. It must exist.
+    :param mode: ``"fork"``: a forked child writes the dump, the process pauses for the fork only. ``"inline"``: the
+        process itself writes it and serves nobody meanwhile. ``"auto"``: ``"fork"``, and ``"inline"`` only where no
+        process can be forked at all.
+    :param chain: when the signal has a handler already, call both. Otherwise that is an error.
+    :raises ValueError: the signal cannot be used, the directory does not exist, the mode is unknown.
+    :raises RuntimeError: the signal has a handler already, or this interpreter is not supported.
+
+    May be called from any thread, and again: with other arguments it changes what is installed. Signals that come
+    while a dump is under way are counted (see :func:`status`) and make no other dump.
+    """
+    if directory is None:
+        directory = tempfile.gettempdir()
+    _heapsee.install(int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain))
+
+
+def uninstall_memory_dumper():
+    """Give the signal back to whom it belonged before. Waits for a dump that is under way; harmless when not installed."""
+    _heapsee.uninstall()
+
+
+def dump_memory(signum=None, frame=None):
+    """Make a dump now and return its path.
+
+    It goes to the installed directory (or the temporary one) under the usual name. The signature is a signal
+    handler's, so this can be one: ``signal.signal(signal.SIGUSR1, heapsee.dump_memory)``.
+
+    Returns when the file is complete. The GIL is not held meanwhile, but for the fork.
+
+    :raises DumpError: there is no dump; the text says why.
+    """
+    return os.fspath(_heapsee.dump_to_directory(os.path.abspath(tempfile.gettempdir()), signum))
+
+
+def dump_all_objects(outf):
+    """Make a dump now into ``outf``: a path, or an object with ``write()`` that takes bytes. (meliae's name.)
+
+    A file at the path is replaced when the new one is complete; its sidecar (``<path>.meta.json``) is written too.
+    A file object gets the lines only, and nothing at all if the dump fails.
+
+    :raises DumpError: there is no dump; the text says why.
+    """
+    write = getattr(outf, "write", None)
+    if write is None:
+        _heapsee.dump_to_path(_regular_file(outf))
+        return
+    with tempfile.TemporaryFile() as temporary:
+        _heapsee.dump_to_file(temporary.fileno())
+        temporary.seek(0)
+        while piece := temporary.read(_PIECE):
+            write(piece)
+
+
+def _regular_file(path):
+    """The absolute path behind all links. Replacing a device or a pipe by a file is not what anybody wants."""
+    path = os.path.realpath(os.fsdecode(path))
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path} is not a regular file: open it and pass the open file instead")
+    return path

@@ -1,0 +1,3 @@
+from typing import Any
+
+def post_fork(server: Any, worker: Any) -> None: ...

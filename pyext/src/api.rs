@@ -1,0 +1,212 @@
+//! What Python sees. Turns arguments into requests and problems into exceptions; decides nothing else.
+
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::problem::Problem;
+use crate::snapshot::{self, Request, Target};
+use crate::state::{self, Config, Mode};
+use crate::trigger::handler;
+use crate::walk::{self, Walker};
+use crate::{clock, control, fork, trigger};
+
+pyo3::create_exception!(
+    heapsee,
+    DumpError,
+    PyRuntimeError,
+    "No dump was made; the text says why and what to do. The process is unharmed."
+);
+
+/// How long a directory's name may be: what the control block has room for.
+const DIRECTORY_LIMIT: usize = 1024;
+
+/// Installs the dump signal's handler. See `heapsee.install_memory_dumper`.
+#[pyfunction]
+pub fn install(py: Python<'_>, signal: i32, directory: PathBuf, mode: &str, chain: bool) -> PyResult<()> {
+    let config = Config { signal, directory: checked_directory(directory)?, mode: checked_mode(mode)?, chain };
+    handler::check(signal).map_err(|problem| PyValueError::new_err(problem.0))?;
+    prepare(py)?;
+    register_with_python(py)?;
+    py.detach(|| trigger::install(config)).map_err(|problem| PyRuntimeError::new_err(problem.0))
+}
+
+/// Takes everything back. See `heapsee.uninstall_memory_dumper`.
+#[pyfunction]
+pub fn uninstall(py: Python<'_>) {
+    py.detach(trigger::uninstall);
+}
+
+/// Dumps into a directory under the usual name; returns the path. `directory` counts when none is installed.
+#[pyfunction]
+pub fn dump_to_directory(py: Python<'_>, directory: PathBuf, signal: Option<i32>) -> PyResult<Option<PathBuf>> {
+    let installed = state::lock().config.clone();
+    let (directory, mode) = match installed {
+        Some(config) => (config.directory, config.mode),
+        None => (checked_directory(directory)?, Mode::Auto),
+    };
+    dump(py, Target::Directory(directory), mode, signal)
+}
+
+/// Dumps to exactly this path, which must be absolute.
+#[pyfunction]
+pub fn dump_to_path(py: Python<'_>, path: PathBuf) -> PyResult<Option<PathBuf>> {
+    dump(py, Target::Path(path), installed_mode(), None)
+}
+
+/// Dumps into an open file.
+#[pyfunction]
+pub fn dump_to_file(py: Python<'_>, fd: RawFd) -> PyResult<()> {
+    dump(py, Target::File(fd), installed_mode(), None).map(drop)
+}
+
+/// What `heapsee.status` says.
+#[pyfunction]
+pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let dict = PyDict::new(py);
+    let state = state::lock();
+    let ours = state.installed.as_ref().is_some_and(handler::is_current);
+    let config = state.config.clone();
+    let armed = config.is_some() && ours && state.watchers > 0 && !state.shutting_down;
+    let walker = state.walker;
+    let error = state.rearm_error.clone();
+    drop(state);
+    dict.set_item("installed", config.is_some())?;
+    dict.set_item("armed", armed)?;
+    dict.set_item("signal", config.as_ref().map(|config| config.signal))?;
+    dict.set_item("directory", config.as_ref().map(|config| config.directory.to_string_lossy().into_owned()))?;
+    dict.set_item("mode", config.as_ref().map(|config| config.mode.name()))?;
+    dict.set_item("chain", config.as_ref().is_some_and(|config| config.chain))?;
+    dict.set_item("pid", std::process::id())?;
+    dict.set_item("control_block", control::visible())?;
+    dict.set_item("walker", walker.map(Walker::describe))?;
+    dict.set_item("fork_error", error)?;
+    add_counts(&dict)?;
+    Ok(dict)
+}
+
+fn add_counts(dict: &Bound<'_, PyDict>) -> PyResult<()> {
+    let page = control::page();
+    let numbers: [(&str, Option<u64>); 9] = [
+        ("dumps_started", page.map(|page| page.started.load(Relaxed))),
+        ("dumps_finished", page.map(|page| page.finished.load(Relaxed))),
+        ("signals", page.map(|page| page.signals.load(Relaxed))),
+        ("signals_merged", page.map(|page| page.signals_merged.load(Relaxed))),
+        ("signals_ignored", page.map(|page| page.signals_ignored.load(Relaxed))),
+        ("objects", page.map(|page| page.objects.load(Relaxed))),
+        ("bytes", page.map(|page| page.bytes.load(Relaxed))),
+        ("gil_wait_ns", page.map(|page| page.gil_wait_ns.load(Relaxed))),
+        ("pause_ns", page.map(|page| page.pause_ns.load(Relaxed))),
+    ];
+    for (name, number) in numbers {
+        dict.set_item(name, number.unwrap_or(0))?;
+    }
+    let text = |text: Option<String>| text.filter(|text| !text.is_empty());
+    dict.set_item("last_path", text(page.and_then(|page| page.last_path.get())))?;
+    dict.set_item("last_error", text(page.and_then(|page| page.last_error.get())))
+}
+
+/// Bytes of one object. See `heapsee.size_of`.
+#[pyfunction]
+pub fn size_of(object: &Bound<'_, PyAny>) -> u64 {
+    walk::size_of(object)
+}
+
+/// What one object refers to. See `heapsee.get_referents`.
+#[pyfunction]
+pub fn get_referents<'py>(object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
+    walk::referents(object)
+}
+
+/// The interpreter is going (`atexit`).
+#[pyfunction]
+pub fn shut_down(py: Python<'_>) {
+    py.detach(trigger::shut_down);
+}
+
+/// Python is about to fork (`os.register_at_fork`).
+#[pyfunction]
+pub fn fork_begins() {
+    fork::python_fork_begins();
+}
+
+/// Python has forked.
+#[pyfunction]
+pub fn fork_is_over() {
+    fork::python_fork_is_over();
+}
+
+fn dump(py: Python<'_>, target: Target, mode: Mode, signal: Option<i32>) -> PyResult<Option<PathBuf>> {
+    prepare(py)?;
+    let request = Request { reason: "call", signal, sender: None, at_ns: clock::now_ns(), target, mode };
+    py.detach(|| snapshot::take(request)).map_err(|Problem(text)| DumpError::new_err(text))
+}
+
+fn installed_mode() -> Mode {
+    state::lock().config.as_ref().map_or(Mode::Auto, |config| config.mode)
+}
+
+/// Makes what needs the GIL and a living interpreter: the walker, and what is known of Python.
+fn prepare(py: Python<'_>) -> PyResult<()> {
+    if state::lock().walker.is_some() {
+        return Ok(());
+    }
+    let walker = Walker::new(py).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    let sys = py.import("sys")?;
+    let path: Vec<String> = sys.getattr("path")?.try_iter()?.filter_map(|entry| entry.ok()?.extract().ok()).collect();
+    let version = py.version_info();
+    let mut state = state::lock();
+    state.interpreter.version = format!("{}.{}.{}", version.major, version.minor, version.patch);
+    state.interpreter.build = sys.getattr("version")?.extract()?;
+    state.interpreter.path = path.into_iter().map(PathBuf::from).filter(|path| path.is_absolute()).collect();
+    // Lives as long as the process, as the interpreter does.
+    state.walker.get_or_insert_with(|| Box::leak(Box::new(walker)));
+    Ok(())
+}
+
+/// Asks to be told of forks and of the interpreter's end; once, for neither can be taken back.
+fn register_with_python(py: Python<'_>) -> PyResult<()> {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Relaxed) {
+        return Ok(());
+    }
+    let native = py.import("heapsee._heapsee")?;
+    py.import("atexit")?.call_method1("register", (native.getattr("shut_down")?,))?;
+    let hooks = PyDict::new(py);
+    hooks.set_item("before", native.getattr("fork_begins")?)?;
+    hooks.set_item("after_in_parent", native.getattr("fork_is_over")?)?;
+    hooks.set_item("after_in_child", native.getattr("fork_is_over")?)?;
+    py.import("os")?.call_method("register_at_fork", (), Some(&hooks))?;
+    Ok(())
+}
+
+fn checked_mode(mode: &str) -> PyResult<Mode> {
+    Mode::named(mode)
+        .ok_or_else(|| PyValueError::new_err(format!("mode is {mode:?}: it must be \"auto\", \"fork\" or \"inline\"")))
+}
+
+/// A directory that exists: a mistake in its name should show at the installation, not at the first dump.
+fn checked_directory(directory: PathBuf) -> PyResult<PathBuf> {
+    let shown = directory.display();
+    let refuse = |why: &str| Err(PyValueError::new_err(format!("cannot write dumps to {shown}: {why}")));
+    if !directory.is_absolute() {
+        return refuse("name it by its absolute path, a worker may change its working directory");
+    }
+    if directory.as_os_str().len() > DIRECTORY_LIMIT {
+        return refuse(&format!("its name is longer than {DIRECTORY_LIMIT} bytes"));
+    }
+    match std::fs::metadata(&directory) {
+        Ok(found) if found.is_dir() => Ok(directory),
+        Ok(_) => refuse("it is not a directory"),
+        Err(error) => refuse(&crate::problem::explain(&error)),
+    }
+}
+
+/// `sys.version_info` of free-threaded builds looks like any other's; their version text tells.
+pub fn is_free_threaded() -> bool {
+    Python::version_str().contains("free-threading")
+}

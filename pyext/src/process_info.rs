@@ -1,0 +1,160 @@
+//! What the kernel says of this process, its cgroup and its machine, for the sidecar and for the preflight.
+//!
+//! Everything here is best effort: what cannot be read is left empty. Runs in the worker, before the snapshot.
+
+use std::path::{Path, PathBuf};
+
+use heapsee_format::meta;
+use nix::unistd::{SysconfVar, sysconf};
+
+use crate::{clock, fork};
+
+/// The machine.
+pub fn host() -> meta::Host {
+    let Ok(name) = nix::sys::utsname::uname() else {
+        return meta::Host::default();
+    };
+    let text = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
+    meta::Host { hostname: text(name.nodename()), kernel: text(name.release()), machine: text(name.machine()) }
+}
+
+/// This process.
+pub fn process() -> meta::Process {
+    let command_line = command_line();
+    let executable = std::fs::read_link("/proc/self/exe").unwrap_or_default().to_string_lossy().into_owned();
+    let start_time_ticks = start_time("self").unwrap_or(0);
+    let cgroup = cgroup();
+    meta::Process {
+        pid: std::process::id(),
+        namespace_pids: namespace_pids(),
+        parent_pid: std::os::unix::process::parent_id(),
+        started_at: started_at(start_time_ticks).map(clock::rfc3339).unwrap_or_default(),
+        start_time_ticks,
+        uid: nix::unistd::getuid().as_raw(),
+        container_id: container_id(&cgroup.path),
+        cgroup: cgroup.path,
+        server: server(&command_line, &executable),
+        command_line,
+        executable,
+    }
+}
+
+/// This process's memory and its cgroup's.
+pub fn memory() -> meta::Memory {
+    let cgroup = cgroup();
+    let (cgroup_limit, cgroup_usage) = cgroup.memory();
+    meta::Memory { rss: resident().unwrap_or(0), cgroup_limit, cgroup_usage, child_private_dirty: None }
+}
+
+/// Bytes that the machine can still give (`MemAvailable`).
+pub fn available_memory() -> Option<u64> {
+    let text = fork::read_text("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Start time of process `pid` (or `self`) in clock ticks since boot: field 22 of its `stat`.
+pub fn start_time(pid: &str) -> Option<u64> {
+    parse_start_time(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The command's name, field 2, may hold anything; the fields are counted from the last parenthesis.
+fn parse_start_time(stat: &[u8]) -> Option<u64> {
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+fn started_at(ticks: u64) -> Option<u64> {
+    let text = fork::read_text("/proc/stat").ok()?;
+    let boot: u64 = text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    let hertz = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok().filter(|&hertz| hertz > 0)?;
+    Some(boot * 1_000_000_000 + (ticks / hertz) * 1_000_000_000 + (ticks % hertz) * 1_000_000_000 / hertz)
+}
+
+fn resident() -> Option<u64> {
+    let text = fork::read_text("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    let page = u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()?;
+    Some(pages * page)
+}
+
+fn command_line() -> Vec<String> {
+    let bytes = fork::read("/proc/self/cmdline").unwrap_or_default();
+    let text = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    text.split(|&byte| byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
+fn namespace_pids() -> Vec<u32> {
+    let status = fork::read_text("/proc/self/status").unwrap_or_default();
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    pids.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Which server this is a worker of, as far as the command line or the program tells.
+fn server(command_line: &[String], executable: &str) -> Option<String> {
+    let program = Path::new(executable).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // `python -m gunicorn`, `/usr/bin/gunicorn`, `gunicorn: worker [app]` (setproctitle): always among the first few.
+    let words = command_line.iter().take(4).flat_map(|part| part.split([' ', ':', '/']));
+    let words: Vec<&str> = words.chain([program.as_str()]).collect();
+    ["gunicorn", "uwsgi", "celery", "uvicorn"]
+        .into_iter()
+        .find(|server| words.iter().any(|word| word.eq_ignore_ascii_case(server)))
+        .map(str::to_owned)
+}
+
+/// A run of 64 hexadecimal digits in a cgroup's path is how Docker, containerd, CRI-O and Podman name a container.
+fn container_id(cgroup: &str) -> Option<String> {
+    let mut runs = cgroup.split(|c: char| !c.is_ascii_hexdigit());
+    runs.rfind(|run| run.len() == 64).map(str::to_owned)
+}
+
+/// A memory cgroup: its path as `/proc/self/cgroup` says it, and its version.
+struct Cgroup {
+    path: String,
+    unified: bool,
+}
+
+fn cgroup() -> Cgroup {
+    let text = fork::read_text("/proc/self/cgroup").unwrap_or_default();
+    let fields = |line: &str| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
+    };
+    let lines: Vec<(String, String)> = text.lines().filter_map(fields).collect();
+    let memory = lines.iter().find(|(controllers, _)| controllers.split(',').any(|name| name == "memory"));
+    if let Some((_, path)) = memory {
+        return Cgroup { path: path.clone(), unified: false };
+    }
+    let unified = lines.into_iter().find(|(controllers, _)| controllers.is_empty());
+    Cgroup { path: unified.map(|(_, path)| path).unwrap_or_default(), unified: true }
+}
+
+impl Cgroup {
+    /// Limit and usage, in bytes. The usage leaves out page cache that the kernel would drop first.
+    fn memory(&self) -> (Option<u64>, Option<u64>) {
+        let (root, limit, usage) = match self.unified {
+            true => ("/sys/fs/cgroup", "memory.max", "memory.current"),
+            false => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        };
+        let number = |path: PathBuf| fork::read_text(path).ok()?.trim().parse::<u64>().ok();
+        let own = Path::new(root).join(self.path.trim_start_matches('/'));
+        // Any ancestor's limit binds too; the tightest counts. Version 1 says "no limit" with a huge number.
+        let group = own
+            .ancestors()
+            .take_while(|group| group.starts_with(root))
+            .filter_map(|group| Some((number(group.join(limit)).filter(|&limit| limit < 1 << 60)?, group)))
+            .min();
+        let Some((limit, group)) = group else {
+            return (None, number(own.join(usage)));
+        };
+        let inactive =
+            fork::read_text(group.join("memory.stat")).ok().and_then(|text| inactive_file(&text)).unwrap_or(0);
+        (Some(limit), number(group.join(usage)).map(|usage| usage.saturating_sub(inactive)))
+    }
+}
+
+fn inactive_file(stat: &str) -> Option<u64> {
+    let value = |name| stat.lines().find_map(|line: &str| line.strip_prefix(name))?.trim().parse().ok();
+    value("total_inactive_file ").or_else(|| value("inactive_file "))
+}

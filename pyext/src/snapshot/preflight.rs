@@ -1,0 +1,70 @@
+//! Refusing a dump that would hurt: before it begins, with the reason.
+
+use std::path::Path;
+
+use heapsee_format::meta;
+use nix::sys::statvfs::{fstatvfs, statvfs};
+
+use super::{Request, Target};
+use crate::problem::Problem;
+use crate::process_info;
+
+/// What a dump may come to cost in memory, as a fraction of the worker's resident set: the child's own buffers, and the
+/// pages that the worker writes to while the child reads its copies.
+const MEMORY_SHARE: u64 = 5;
+/// The same, in bytes, for a worker of any size.
+const MEMORY_BASE: u64 = 32 << 20;
+
+/// Is there room for the dump?
+///
+/// # Errors
+/// Memory or disk is short.
+pub fn check(request: &Request, memory: &meta::Memory, last_size: u64) -> Result<(), Problem> {
+    enough_memory(memory, process_info::available_memory())?;
+    enough_disk(&request.target, last_size + last_size / 4)
+}
+
+fn enough_memory(memory: &meta::Memory, available: Option<u64>) -> Result<(), Problem> {
+    let need = MEMORY_BASE + memory.rss / MEMORY_SHARE;
+    let cgroup = memory.cgroup_limit.zip(memory.cgroup_usage).map(|(limit, usage)| limit.saturating_sub(usage));
+    for (whose, room) in [("the worker's cgroup", cgroup), ("the machine", available)] {
+        if let Some(room) = room.filter(|&room| room < need) {
+            let (need, room) = (mebibytes(need), mebibytes(room));
+            return Err(Problem(format!(
+                "not enough memory: a dump may take {need} MiB, {whose} has {room} MiB left; raise the limit or dump a \
+                 smaller worker"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// `need` is 0 when nothing is known of the size to come: then the disk is not asked.
+fn enough_disk(target: &Target, need: u64) -> Result<(), Problem> {
+    let stat = match target {
+        Target::Directory(directory) => statvfs(directory.as_path()),
+        Target::Path(path) => statvfs(path.parent().unwrap_or(Path::new("/"))),
+        // SAFETY: the caller of the dump keeps this file open until the dump has ended.
+        Target::File(fd) => fstatvfs(unsafe { std::os::fd::BorrowedFd::borrow_raw(*fd) }),
+    };
+    // What cannot be asked, or has no size (some network file systems), will say so itself.
+    let Some(stat) = stat.ok().filter(|stat| stat.blocks() > 0) else { return Ok(()) };
+    let room = stat.blocks_available().saturating_mul(stat.fragment_size());
+    if room < need {
+        let place = match target {
+            Target::Directory(directory) => directory.display().to_string(),
+            Target::Path(path) => path.display().to_string(),
+            Target::File(_) => "the file".to_owned(),
+        };
+        let (need, room) = (mebibytes(need), mebibytes(room));
+        return Err(Problem(format!(
+            "not enough disk: a dump may take {need} MiB, {place} has {room} MiB left; free some space there or have \
+             dumps written elsewhere"
+        )));
+    }
+    Ok(())
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
+}

@@ -1,0 +1,233 @@
+//! The signal handler: which signals count, and how the handler gets in and out.
+//!
+//! Only a signal somebody *sent* counts: a profiler's `ITIMER_PROF` raises SIGPROF thousands of times a second. The
+//! dispatcher is signal-hook-registry's. It never takes its handler out again, and calls for ever what it found at its
+//! first installation; this module takes the handler out, puts it back at a re-installation, and refuses where the
+//! registry would call a handler that has no business there any more.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+
+use heapsee_format::control::ControlPage;
+use signal_hook_registry::SigId;
+
+use super::semaphore;
+use crate::problem::{Problem, explain};
+use crate::state::State;
+use crate::{clock, control};
+
+/// The process whose handler may act: a forked child that is not armed yet is another.
+static ARMED_PID: AtomicI32 = AtomicI32::new(0);
+/// A request waits for the watcher.
+static PENDING: AtomicBool = AtomicBool::new(false);
+static SENDER_PID: AtomicU32 = AtomicU32::new(0);
+static SENDER_UID: AtomicU32 = AtomicU32::new(0);
+static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// What the kernel shows as the uid of a sender whose uid this user namespace does not know (a root outside of a
+/// rootless container). The kernel has let it signal us, so it is privileged over us.
+const OVERFLOW_UID: u32 = 65534;
+
+/// The handler of one installation.
+pub struct Installed {
+    signal: i32,
+    id: SigId,
+    before: libc::sigaction,
+    ours: libc::sigaction,
+}
+
+/// What the registry remembers for ever about a signal.
+#[derive(Clone, Copy)]
+pub struct Hook {
+    /// What was there at the first installation: the registry calls it before us.
+    first: libc::sigaction,
+    /// The registry's own handler.
+    ours: libc::sigaction,
+}
+
+/// Who asked for a dump, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    /// The pid, 0 when it is outside of our pid namespace.
+    pub pid: u32,
+    /// The uid.
+    pub uid: u32,
+    /// Nanoseconds since the epoch.
+    pub at_ns: u64,
+}
+
+/// Can a dump be asked for with this signal?
+///
+/// # Errors
+/// No such signal, or one that means something else.
+pub fn check(signal: i32) -> Result<(), Problem> {
+    let highest = libc::SIGRTMAX();
+    let reason = match signal {
+        libc::SIGKILL | libc::SIGSTOP => "cannot be caught",
+        libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP | libc::SIGSYS | libc::SIGABRT => {
+            "means that the program has crashed"
+        }
+        libc::SIGCHLD => "means that a child has ended",
+        libc::SIGPIPE => "means that a connection was closed, and cannot be told from one that was sent",
+        _ if signal < 1 || signal > highest => {
+            return Err(Problem(format!(
+                "there is no signal {signal}: signals are 1 to {highest}, use signal.SIGPROF"
+            )));
+        }
+        _ if signal > libc::SIGSYS && signal < libc::SIGRTMIN() => "is used by the C library itself",
+        _ => return Ok(()),
+    };
+    Err(Problem(format!("signal {signal} {reason}: use another, such as signal.SIGPROF or signal.SIGUSR2")))
+}
+
+/// Puts the handler in. SIG_DFL and SIG_IGN are no handlers: they are replaced (and restored by [`uninstall`]).
+///
+/// # Errors
+/// There is a handler and `chain` is false; or the registry would call the wrong handler.
+pub fn install(state: &mut State, signal: i32, chain: bool) -> Result<Installed, Problem> {
+    let failed = |error: &std::io::Error| Problem(format!("cannot handle signal {signal}: {}", explain(error)));
+    let hook = state.hooks.get(&signal).copied();
+    let before = match (current(signal).map_err(|error| failed(&error))?, hook) {
+        // Somebody saved our handler and put it back after we had left: behind it is what was there before it.
+        (now, Some(hook)) if now.sa_sigaction == hook.ours.sa_sigaction => hook.first,
+        (now, _) => now,
+    };
+    if is_handler(&before) && !chain {
+        return Err(Problem(format!(
+            "signal {signal} already has a handler: choose another signal, or install with chain=True to have both called"
+        )));
+    }
+    if hook.is_some_and(|hook| !same_call(&hook.first, &before)) {
+        return Err(Problem(format!(
+            "signal {signal} was given another handler since heapsee was first installed for it, and only the first \
+             one can be chained in the same process: choose another signal"
+        )));
+    }
+    // SAFETY: the action is async-signal-safe: it reads and writes atomics, and calls getpid, getuid, clock_gettime
+    // and sem_post.
+    let id = unsafe { signal_hook_registry::register_sigaction(signal, on_signal) }.map_err(|error| failed(&error))?;
+    let ours = match hook {
+        Some(hook) => hook.ours,
+        None => with_alternate_stack(current(signal).map_err(|error| failed(&error))?),
+    };
+    state.hooks.entry(signal).or_insert(Hook { first: before, ours });
+    set(signal, &ours).map_err(|error| failed(&error))?;
+    Ok(Installed { signal, id, before, ours })
+}
+
+/// Takes the handler out, and puts back what was there; a handler that somebody has put over ours stays.
+pub fn uninstall(installed: Installed) {
+    if is_current(&installed) {
+        // The only error is a signal that does not exist, and this one did.
+        let _ = set(installed.signal, &installed.before);
+    }
+    signal_hook_registry::unregister(installed.id);
+}
+
+/// Is our handler the one that the signal would call now?
+pub fn is_current(installed: &Installed) -> bool {
+    current(installed.signal).is_ok_and(|now| now.sa_sigaction == installed.ours.sa_sigaction)
+}
+
+/// From now on the handler acts in this process.
+pub fn arm() {
+    ARMED_PID.store(pid(), SeqCst);
+}
+
+/// For a new watcher: a request that waits was another's, and so is who waits for it.
+pub fn forget_request() {
+    PENDING.store(false, Relaxed);
+    semaphore::reset();
+}
+
+/// The request that waits, if one does. It goes on waiting until [`request_taken`].
+pub fn request() -> Option<Sender> {
+    PENDING.load(Acquire).then(|| Sender {
+        pid: SENDER_PID.load(Relaxed),
+        uid: SENDER_UID.load(Relaxed),
+        at_ns: REQUESTED_AT.load(Relaxed),
+    })
+}
+
+/// The dump for the waiting request has a number now, or there will be none: the next signal is a new request.
+pub fn request_taken() {
+    PENDING.store(false, Release);
+}
+
+/// Runs in the signal handler. The registry preserves `errno` around it.
+fn on_signal(info: &libc::siginfo_t) {
+    if ARMED_PID.load(Relaxed) != pid() {
+        return;
+    }
+    let Some(page) = control::page() else { return };
+    if page.armed.load(Relaxed) == 0 || !is_asked_for(info) {
+        page.signals_ignored.fetch_add(1, Relaxed);
+        return;
+    }
+    page.signals.fetch_add(1, Relaxed);
+    if under_way(page) || PENDING.swap(true, AcqRel) {
+        page.signals_merged.fetch_add(1, Relaxed);
+        return;
+    }
+    // SAFETY: is_asked_for has seen one of the codes for which the kernel fills in pid and uid.
+    let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
+    SENDER_PID.store(pid as u32, Relaxed);
+    SENDER_UID.store(uid, Relaxed);
+    REQUESTED_AT.store(clock::now_ns(), Relaxed);
+    semaphore::post();
+}
+
+fn under_way(page: &ControlPage) -> bool {
+    page.started.load(Acquire) != page.finished.load(Acquire)
+}
+
+/// Was it sent by somebody (not raised by a timer), and by somebody who may?
+fn is_asked_for(info: &libc::siginfo_t) -> bool {
+    if !matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL) {
+        return false;
+    }
+    // SAFETY: for these codes the kernel fills in the uid; getuid and geteuid have no precondition.
+    let (sender, own, effective) = unsafe { (info.si_uid(), libc::getuid(), libc::geteuid()) };
+    [0, own, effective, OVERFLOW_UID].contains(&sender)
+}
+
+fn pid() -> i32 {
+    // SAFETY: getpid has no precondition and is async-signal-safe.
+    unsafe { libc::getpid() }
+}
+
+fn is_handler(action: &libc::sigaction) -> bool {
+    action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN
+}
+
+/// Would the registry, chaining `first`, do what chaining `now` means? No handler is as good as any other.
+fn same_call(first: &libc::sigaction, now: &libc::sigaction) -> bool {
+    match (is_handler(first), is_handler(now)) {
+        (false, false) => true,
+        (true, true) => first.sa_sigaction == now.sa_sigaction && first.sa_flags == now.sa_flags,
+        _ => false,
+    }
+}
+
+/// Threads with small stacks (a Go library's) bring a stack for signals and need handlers to use it.
+fn with_alternate_stack(mut action: libc::sigaction) -> libc::sigaction {
+    action.sa_flags |= libc::SA_ONSTACK;
+    action
+}
+
+fn current(signal: i32) -> std::io::Result<libc::sigaction> {
+    // SAFETY: an all-zero sigaction is a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: only asks; `action` is a valid place.
+    match unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) } {
+        0 => Ok(action),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+fn set(signal: i32, action: &libc::sigaction) -> std::io::Result<()> {
+    // SAFETY: `action` came from `current`: it was, or is, this process's valid action for the signal.
+    match unsafe { libc::sigaction(signal, action, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}

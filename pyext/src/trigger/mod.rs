@@ -1,0 +1,134 @@
+//! From a signal to a request for a dump: the handler, the watcher thread, and who arms them when.
+//!
+//! The handler runs inside whatever the application was doing and does next to nothing; the watcher thread does the
+//! rest. What a dump *is* is [`crate::snapshot`]'s business.
+
+pub mod handler;
+mod semaphore;
+mod watcher;
+
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::problem::Problem;
+use crate::state::{self, Config, State, Turn};
+use crate::{control, fork};
+
+/// Installs what `config` asks for, in place of what was installed before. The GIL must not be held.
+///
+/// # Errors
+/// A signal that cannot be had; no memory, threads or descriptors to be had. What was installed before is then as it
+/// was, unless it was for the same signal.
+pub fn install(config: Config) -> Result<(), Problem> {
+    let _turn = Turn::Install.take();
+    if unchanged(&config) {
+        return Ok(());
+    }
+    handler::check(config.signal)?;
+    fork::watch_forks();
+    let mut state = state::lock();
+    let same_signal = state.config.as_ref().is_some_and(|old| old.signal == config.signal);
+    if same_signal {
+        disarm(&mut state);
+    }
+    let page = control::ensure(&state).map_err(|error| {
+        Problem(format!("cannot make the control block (a memfd): {}", crate::problem::explain(&error)))
+    })?;
+    let installed = handler::install(&mut state, config.signal, config.chain)?;
+    if !same_signal {
+        disarm(&mut state);
+    }
+    state.installed = Some(installed);
+    if let Err(problem) = start_watcher(&mut state) {
+        disarm(&mut state);
+        return Err(problem);
+    }
+    control::show_config(page, Some(&config));
+    state.config = Some(config);
+    state.rearm_error = None;
+    handler::arm();
+    page.armed.store(1, Relaxed);
+    Ok(())
+}
+
+/// Takes everything back. Returns once the watcher has ended: after a dump that is under way. The GIL must not be held.
+pub fn uninstall() {
+    let _turn = Turn::Install.take();
+    disarm(&mut state::lock());
+    stop_watcher();
+}
+
+/// The interpreter is going. Returns when the watcher will not ask for the GIL any more; a child that is still
+/// writing goes on by itself. The GIL must not be held.
+pub fn shut_down() {
+    let mut state = state::lock();
+    state.shutting_down = true;
+    if let Some(page) = control::page() {
+        page.armed.store(0, Relaxed);
+    }
+    drop(state);
+    drop(state::wait_until(|state| !state.watcher_wants_gil));
+}
+
+/// In a forked child of the application: its own page, its own watcher. Called with everything locked, while the
+/// child has one thread.
+pub fn rearm_in_child(state: &mut State) {
+    if state.child_pidfd >= 0 {
+        // SAFETY: noted by the thread that owned it, which does not exist in this process.
+        drop(unsafe { OwnedFd::from_raw_fd(state.child_pidfd) });
+        state.child_pidfd = -1;
+    }
+    (state.dumping, state.installing) = (false, false);
+    (state.watchers, state.watcher_stops, state.watcher_wants_gil) = (0, false, false);
+    let renewed = control::renew(state);
+    if state.config.is_none() || state.shutting_down {
+        return;
+    }
+    state.rearm_error = match (start_watcher(state), renewed) {
+        (Err(problem), _) => Some(problem.0),
+        (Ok(()), Err(error)) => Some(format!("cannot make the control block: {}", crate::problem::explain(&error))),
+        (Ok(()), Ok(())) => None,
+    };
+    if state.watchers > 0 {
+        handler::arm();
+        if let Some(page) = control::page() {
+            page.armed.store(1, Relaxed);
+        }
+    }
+}
+
+/// Is there nothing to do for `config`?
+fn unchanged(config: &Config) -> bool {
+    let state = state::lock();
+    let ours = state.installed.as_ref().is_some_and(handler::is_current);
+    state.config.as_ref() == Some(config) && ours && state.watchers > 0 && !state.watcher_stops
+}
+
+/// Gives the signal back; the watcher stays.
+fn disarm(state: &mut State) {
+    if let Some(page) = control::page() {
+        page.armed.store(0, Relaxed);
+        page.signal.store(0, Relaxed);
+    }
+    state.config = None;
+    if let Some(installed) = state.installed.take() {
+        handler::uninstall(installed);
+    }
+}
+
+fn start_watcher(state: &mut State) -> Result<(), Problem> {
+    if state.watchers > 0 {
+        return Ok(());
+    }
+    watcher::spawn()
+        .map_err(|error| Problem(format!("cannot start the watcher thread: {}", crate::problem::explain(&error))))?;
+    state.watchers = 1;
+    Ok(())
+}
+
+fn stop_watcher() {
+    state::lock().watcher_stops = true;
+    semaphore::post();
+    let mut state = state::wait_until(|state| state.watchers == 0);
+    state.watcher_stops = false;
+}
