@@ -1,0 +1,182 @@
+//! Where the shell's lines come from: a person at a terminal, with editing, history and completion; or a pipe or a
+//! script, without a prompt.
+
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+use rustyline::completion::{Completer, FilenameCompleter, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::Validator;
+use rustyline::{Config, Context, Editor, Helper};
+
+/// What a person sees when it is their turn.
+const PROMPT: &str = "::> ";
+
+/// What came from the input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A line, without its end.
+    Line(String),
+    /// Ctrl-C at the prompt: the line is given up.
+    Interrupted,
+    /// Nothing more will come.
+    End,
+}
+
+/// A source of lines.
+pub enum Source {
+    /// A person.
+    Terminal(Box<Terminal>),
+    /// A pipe or a file.
+    Lines(Box<dyn BufRead>),
+}
+
+impl Source {
+    /// The next line.
+    pub fn next(&mut self) -> io::Result<Input> {
+        match self {
+            Source::Terminal(terminal) => terminal.next(),
+            Source::Lines(lines) => {
+                let mut line = Vec::new();
+                if lines.read_until(b'\n', &mut line)? == 0 {
+                    return Ok(Input::End);
+                }
+                let line = String::from_utf8_lossy(&line);
+                Ok(Input::Line(line.trim_end_matches(['\n', '\r']).to_owned()))
+            }
+        }
+    }
+
+    /// Whether a person types.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Source::Terminal(_))
+    }
+}
+
+/// A person at a terminal.
+pub struct Terminal {
+    editor: Editor<Completion, FileHistory>,
+    history: Option<PathBuf>,
+}
+
+impl Terminal {
+    /// Takes over the terminal; `commands` are what the first word can be completed to. History that cannot be read or
+    /// kept is no reason not to work.
+    pub fn new(commands: Vec<&'static str>) -> io::Result<Self> {
+        let config = Config::builder().auto_add_history(true).max_history_size(10_000).map_err(other)?.build();
+        let mut editor = Editor::with_config(config).map_err(other)?;
+        editor.set_helper(Some(Completion { commands, files: FilenameCompleter::new() }));
+        let history = history_file();
+        if let Some(path) = &history {
+            // Missing on the first run.
+            let _ = editor.load_history(path);
+        }
+        Ok(Terminal { editor, history })
+    }
+
+    fn next(&mut self) -> io::Result<Input> {
+        match self.editor.readline(PROMPT) {
+            Ok(line) => {
+                self.save_history();
+                Ok(Input::Line(line))
+            }
+            Err(ReadlineError::Interrupted) => Ok(Input::Interrupted),
+            Err(ReadlineError::Eof) => Ok(Input::End),
+            Err(ReadlineError::Io(error)) => Err(error),
+            Err(error) => Err(other(error)),
+        }
+    }
+
+    /// After every line, so that a crash loses nothing.
+    fn save_history(&mut self) {
+        if let Some(path) = &self.history {
+            let _ = self.editor.append_history(path);
+        }
+    }
+}
+
+fn other(error: ReadlineError) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+/// `$XDG_STATE_HOME/heapsee/history`, its folder made for its owner only: queries may hold what dumps hold.
+fn history_file() -> Option<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    let from_env = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = from_env("XDG_STATE_HOME").or_else(|| Some(from_env("HOME")?.join(".local/state")))?;
+    let folder = state.join("heapsee");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
+    Some(folder.join("history"))
+}
+
+/// Completes the first word to a command and the words behind `read`, `create` and `open` to files.
+struct Completion {
+    commands: Vec<&'static str>,
+    files: FilenameCompleter,
+}
+
+impl Helper for Completion {}
+
+impl Hinter for Completion {
+    type Hint = String;
+}
+
+impl Highlighter for Completion {}
+
+impl Validator for Completion {}
+
+impl Completer for Completion {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, context: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let typed = &line[..pos];
+        match typed.split_once(' ') {
+            None => {
+                let fitting = self.commands.iter().filter(|command| command.starts_with(typed));
+                let pairs =
+                    fitting.map(|command| Pair { display: (*command).to_owned(), replacement: format!("{command} ") });
+                Ok((0, pairs.collect()))
+            }
+            Some(("read" | "create" | "open", _)) => self.files.complete(line, pos, context),
+            Some(_) => Ok((pos, Vec::new())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &'static [u8]) -> Source {
+        Source::Lines(Box::new(text))
+    }
+
+    #[test]
+    fn lines_end_any_way_and_the_last_may_not() {
+        let mut source = lines(b"gc\r\n\nselect\xff 1");
+        assert_eq!(source.next().unwrap(), Input::Line("gc".into()));
+        assert_eq!(source.next().unwrap(), Input::Line(String::new()));
+        assert_eq!(source.next().unwrap(), Input::Line("select\u{fffd} 1".into()));
+        assert_eq!(source.next().unwrap(), Input::End);
+        assert!(!source.is_terminal());
+    }
+
+    #[test]
+    fn commands_and_files_are_completed() {
+        let completion = Completion { commands: vec!["select", "set", "gc"], files: FilenameCompleter::new() };
+        let history = FileHistory::new();
+        let context = Context::new(&history);
+        let (at, pairs) = completion.complete("se", 2, &context).unwrap();
+        assert_eq!(at, 0);
+        assert_eq!(pairs.iter().map(|pair| pair.replacement.as_str()).collect::<Vec<_>>(), ["select ", "set "]);
+        assert!(completion.complete("select a", 8, &context).unwrap().1.is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one.dump"), "").unwrap();
+        let line = format!("read {}/on", folder.path().display());
+        let (_, files) = completion.complete(&line, line.len(), &context).unwrap();
+        assert!(files[0].replacement.ends_with("one.dump"));
+    }
+}

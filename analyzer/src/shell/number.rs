@@ -1,0 +1,39 @@
+//! Numbers as the shell says them: whole, and short beside it when they are long.
+
+/// `4121623 (4.1M)`; below 10,000 the short form would only repeat the number.
+pub fn both(n: u64) -> String {
+    if n < 10_000 { n.to_string() } else { format!("{n} ({})", short(n)) }
+}
+
+/// `4.1M`: one digit behind the point, and the power of a thousand.
+pub fn short(n: u64) -> String {
+    // The precision lost by going through f64 is far below the one digit shown.
+    let value = n as f64;
+    match n {
+        0..10_000 => n.to_string(),
+        10_000..1_000_000 => format!("{:.1}K", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}M", value / 1e6),
+        1_000_000_000..1_000_000_000_000 => format!("{:.1}G", value / 1e9),
+        _ => format!("{:.1}T", value / 1e12),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_own_figures() {
+        assert_eq!(both(4_121_623), "4121623 (4.1M)");
+        assert_eq!(both(14_969_737), "14969737 (15.0M)");
+        assert_eq!(both(1_220_387_792), "1220387792 (1.2G)");
+        assert_eq!(both(653_444_692), "653444692 (653.4M)");
+    }
+
+    #[test]
+    fn small_numbers_are_said_once() {
+        assert_eq!(both(9_999), "9999");
+        assert_eq!(both(10_000), "10000 (10.0K)");
+        assert_eq!(short(2_000_000_000_000), "2.0T");
+    }
+}

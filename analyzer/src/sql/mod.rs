@@ -1,0 +1,19 @@
+//! SQL over heaps: SQLite's engine over the columns of [`crate::heap`], and the session database around it.
+//!
+//! `obj` and `ref` are writable virtual tables: nothing of a heap is copied into SQLite. This module does not know the
+//! shell's shorthands and prints nothing.
+
+mod catalog;
+mod error;
+mod obj;
+mod plan;
+mod reference;
+mod repr;
+mod session;
+mod store;
+mod write;
+
+pub use catalog::Loader;
+pub use error::SessionError;
+pub use session::Session;
+pub use store::is_sqlite as is_session_file;

@@ -1,0 +1,373 @@
+//! The virtual table `obj`: one row an object.
+//!
+//! SQLite's planner may ask for the object at an address, for those of a type, or for an order by type or address;
+//! everything else is a scan in file order. Cells are made when SQLite asks for them and not before.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, c_int};
+use std::ops::Range;
+use std::sync::Arc;
+
+use rusqlite::types::{Null, ValueRef};
+use rusqlite::vtab::{
+    Context, CreateVTab, Filters, IndexFlags, IndexInfo, Inserts, Module, TransactionVTab, UpdateVTab, Updates, VTab,
+    VTabConfig, VTabConnection, VTabCursor, VTabKind, sqlite3_vtab, sqlite3_vtab_cursor,
+};
+use rusqlite::{Connection, Result};
+
+use super::catalog::{Catalog, Generation};
+use super::plan::{self, Order, ROWID, Text};
+use super::repr::{plain, repr};
+use super::write;
+use crate::heap::View;
+
+/// The columns, in their order.
+pub const COLUMNS: [&str; 8] = ["address", "type", "name", "value", "size", "len", "mark", "repr"];
+
+const SCHEMA: &CStr =
+    c"create table obj (address int, type text, name text, value text, size int, len int, mark int, repr text)";
+
+pub(super) const ADDRESS: c_int = 0;
+pub(super) const TYPE: c_int = 1;
+
+/// Makes the module known to a connection.
+pub fn register(connection: &Connection, catalog: &Arc<Catalog>) -> Result<()> {
+    const MODULE: &Module<'static, ObjTable> = &Module::update_module_with_tx();
+    connection.create_module(c"heapsee_obj", MODULE, Some(Arc::clone(catalog)))
+}
+
+/// One table over one generation.
+#[repr(C)]
+struct ObjTable {
+    base: sqlite3_vtab,
+    catalog: Arc<Catalog>,
+    generation: Arc<Generation>,
+}
+
+impl ObjTable {
+    fn view(&self) -> Result<Arc<View>> {
+        write::view(&self.catalog, &self.generation)
+    }
+}
+
+/// How a cursor finds its rows: SQLite's `idxNum`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plan {
+    File,
+    Row,
+    Address,
+    Type,
+    ByType { descending: bool },
+    ByAddress { descending: bool },
+}
+
+impl Plan {
+    const ALL: [Plan; 8] = [
+        Plan::File,
+        Plan::Row,
+        Plan::Address,
+        Plan::Type,
+        Plan::ByType { descending: false },
+        Plan::ByType { descending: true },
+        Plan::ByAddress { descending: false },
+        Plan::ByAddress { descending: true },
+    ];
+
+    fn number(self) -> c_int {
+        Plan::ALL.iter().position(|&plan| plan == self).unwrap_or(0) as c_int
+    }
+
+    fn of(number: c_int) -> Plan {
+        usize::try_from(number).ok().and_then(|number| Plan::ALL.get(number).copied()).unwrap_or(Plan::File)
+    }
+
+    fn for_order(order: Order) -> Option<Plan> {
+        let descending = order.descending;
+        match order.column {
+            ADDRESS => Some(Plan::ByAddress { descending }),
+            TYPE => Some(Plan::ByType { descending }),
+            ROWID if !descending => Some(Plan::File),
+            _ => None,
+        }
+    }
+}
+
+// SAFETY: `#[repr(C)]` with `sqlite3_vtab` as the first field, as the trait demands.
+unsafe impl VTab<'_> for ObjTable {
+    type Aux = Arc<Catalog>;
+    type Cursor = ObjCursor;
+
+    fn connect(
+        db: &mut VTabConnection,
+        catalog: Option<&Arc<Catalog>>,
+        _module: &[u8],
+        _database: &[u8],
+        _table: &[u8],
+        args: &[&[u8]],
+    ) -> Result<(Cow<'static, CStr>, Self)> {
+        db.config(VTabConfig::ConstraintSupport)?;
+        let (catalog, generation) = write::connect(catalog, args)?;
+        Ok((Cow::Borrowed(SCHEMA), ObjTable { base: sqlite3_vtab::default(), catalog, generation }))
+    }
+
+    fn best_index(&self, info: &mut IndexInfo) -> Result<bool> {
+        let view = self.view()?;
+        let objects = view.counts().objects as f64;
+        let order = Order::wanted(info);
+        for (column, plan) in [(ROWID, Plan::Row), (ADDRESS, Plan::Address)] {
+            if let Some(i) = plan::equality(info, column) {
+                plan::pass(info, i, 1);
+                info.set_idx_num(plan.number());
+                info.set_idx_flags(IndexFlags::SQLITE_INDEX_SCAN_UNIQUE);
+                info.set_order_by_consumed(order.is_some());
+                estimate(info, 1.0);
+                return Ok(true);
+            }
+        }
+        if let Some(i) = plan::equality(info, TYPE) {
+            let rows = rows_of_type(&view, info, i).unwrap_or(objects / 20.0);
+            plan::pass(info, i, 1);
+            info.set_idx_num(Plan::Type.number());
+            estimate(info, rows);
+            return Ok(true);
+        }
+        let plan = order.and_then(Plan::for_order);
+        info.set_order_by_consumed(plan.is_some());
+        info.set_idx_num(plan.unwrap_or(Plan::File).number());
+        estimate(info, objects);
+        Ok(true)
+    }
+
+    fn open(&mut self) -> Result<ObjCursor> {
+        let view = self.view()?;
+        Ok(ObjCursor {
+            base: sqlite3_vtab_cursor::default(),
+            catalog: Arc::clone(&self.catalog),
+            generation: Arc::clone(&self.generation),
+            view,
+            scan: Scan::List(Vec::new().into_iter()),
+            node: None,
+        })
+    }
+}
+
+fn estimate(info: &mut IndexInfo, rows: f64) {
+    info.set_estimated_cost(rows + 1.0);
+    info.set_estimated_rows(rows as i64);
+}
+
+/// How many objects the type has that constraint `i` names, if it is a constant.
+fn rows_of_type(view: &View, info: &IndexInfo, i: usize) -> Option<f64> {
+    let Text::Is(name) = plan::text(info.rhs_value(i).ok()??) else { return None };
+    let heap = view.heap();
+    Some(heap.type_by_name(&name).map_or(1.0, |type_id| heap.objects_by_type().of_type(type_id).len() as f64))
+}
+
+impl CreateVTab<'_> for ObjTable {
+    const KIND: VTabKind = VTabKind::Default;
+}
+
+impl UpdateVTab<'_> for ObjTable {
+    fn delete(&mut self, rowid: ValueRef<'_>) -> Result<()> {
+        write::object_deleted(&self.generation, node_of_rowid(plan::integer(rowid)))
+    }
+
+    fn insert(&mut self, args: &Inserts<'_>) -> Result<i64> {
+        let cells: Vec<ValueRef<'_>> = args.iter().skip(2).collect();
+        write::object_inserted(&self.generation, &cells).map(rowid_of_node)
+    }
+
+    fn update(&mut self, args: &Updates<'_>) -> Result<()> {
+        let values: Vec<ValueRef<'_>> = args.iter().collect();
+        let Some(([old, new], cells)) = values.split_first_chunk() else { return Ok(()) };
+        if plan::integer(*old) != plan::integer(*new) {
+            return Err(write::refused("the rowid of an object cannot be changed"));
+        }
+        write::object_updated(&self.generation, node_of_rowid(plan::integer(*old)), cells)
+    }
+}
+
+impl TransactionVTab<'_> for ObjTable {
+    fn begin(&mut self) -> Result<()> {
+        self.view()?;
+        self.generation.begin();
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.generation.commit();
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        self.generation.roll_back();
+        Ok(())
+    }
+}
+
+fn rowid_of_node(node: u32) -> i64 {
+    i64::from(node) + 1
+}
+
+fn node_of_rowid(rowid: Option<i64>) -> Option<u32> {
+    u32::try_from(rowid?.checked_sub(1)?).ok()
+}
+
+/// Nodes that may be rows; those deleted are passed over.
+enum Scan {
+    /// The dump's objects in file order, then added ones.
+    File(Range<u32>, std::vec::IntoIter<u32>),
+    /// A part of the heap's order by type.
+    TypeOrder {
+        range: Range<usize>,
+        descending: bool,
+    },
+    /// The heap's order by address.
+    AddressOrder {
+        range: Range<usize>,
+        descending: bool,
+    },
+    List(std::vec::IntoIter<u32>),
+}
+
+/// One pass over the rows, of the view as it was when the pass began.
+#[repr(C)]
+struct ObjCursor {
+    base: sqlite3_vtab_cursor,
+    catalog: Arc<Catalog>,
+    generation: Arc<Generation>,
+    view: Arc<View>,
+    scan: Scan,
+    node: Option<u32>,
+}
+
+impl ObjCursor {
+    fn scan(&self, plan: Plan, argument: Option<ValueRef<'_>>) -> Scan {
+        let view = &self.view;
+        let none = || Scan::List(Vec::new().into_iter());
+        let one = |node: Option<u32>| Scan::List(node.into_iter().collect::<Vec<_>>().into_iter());
+        let argument = argument.unwrap_or(ValueRef::Null);
+        match plan {
+            Plan::File => self.file_order(),
+            Plan::Row => one(node_of_rowid(plan::integer(argument))),
+            Plan::Address => one(plan::integer(argument).and_then(|value| view.node_of(value.cast_unsigned()))),
+            Plan::Type => match plan::text(argument) {
+                Text::Is(name) => view.type_by_name(&name).map_or_else(none, |type_id| self.of_type(type_id)),
+                Text::Nothing => none(),
+                Text::Unknown => self.file_order(),
+            },
+            Plan::ByType { descending } if self.is_rewritten() => {
+                self.sorted(descending, |node| view.type_name(view.type_id(node)).to_owned())
+            }
+            Plan::ByType { descending } => {
+                Scan::TypeOrder { range: 0..view.heap().objects_by_type().nodes().len(), descending }
+            }
+            Plan::ByAddress { descending } if self.is_rewritten() => {
+                self.sorted(descending, |node| view.address(node).cast_signed())
+            }
+            Plan::ByAddress { descending } => {
+                Scan::AddressOrder { range: 0..view.heap().by_address().len(), descending }
+            }
+        }
+    }
+
+    /// Whether there are objects whose cells, or who themselves, are not in the heap's own orders.
+    fn is_rewritten(&self) -> bool {
+        self.view.rewritten().next().is_some()
+    }
+
+    fn file_order(&self) -> Scan {
+        let length = self.view.heap().len();
+        let added: Vec<u32> = self.view.rewritten().filter(|&node| node >= length).collect();
+        Scan::File(0..length, added.into_iter())
+    }
+
+    fn of_type(&self, type_id: u32) -> Scan {
+        let view = &self.view;
+        let by_type = view.heap().objects_by_type();
+        if !self.is_rewritten() {
+            return Scan::TypeOrder { range: by_type.range(type_id), descending: false };
+        }
+        let own = by_type.of_type(type_id).iter().copied();
+        let others = view.rewritten().filter(|&node| node >= view.heap().len() || view.heap().type_id(node) != type_id);
+        let nodes: Vec<u32> = own.chain(others).filter(|&node| view.type_id(node) == type_id).collect();
+        Scan::List(nodes.into_iter())
+    }
+
+    fn sorted<K: Ord>(&self, descending: bool, key: impl Fn(u32) -> K) -> Scan {
+        let mut nodes: Vec<u32> = self.view.objects().collect();
+        nodes.sort_by_cached_key(|&node| key(node));
+        if descending {
+            nodes.reverse();
+        }
+        Scan::List(nodes.into_iter())
+    }
+
+    fn advance(&mut self) {
+        let view = &self.view;
+        let next_in = |range: &mut Range<usize>, descending: bool| {
+            if descending { range.next_back() } else { range.next() }
+        };
+        self.node = loop {
+            let candidate = match &mut self.scan {
+                Scan::File(nodes, added) => nodes.next().or_else(|| added.next()),
+                Scan::TypeOrder { range, descending } => {
+                    next_in(range, *descending).map(|at| view.heap().objects_by_type().nodes()[at])
+                }
+                Scan::AddressOrder { range, descending } => {
+                    next_in(range, *descending).map(|at| view.heap().by_address()[at])
+                }
+                Scan::List(nodes) => nodes.next(),
+            };
+            match candidate {
+                Some(node) if !view.is_live(node) => {}
+                other => break other,
+            }
+        };
+    }
+}
+
+// SAFETY: `#[repr(C)]` with `sqlite3_vtab_cursor` as the first field, as the trait demands.
+unsafe impl VTabCursor for ObjCursor {
+    fn filter(&mut self, plan: c_int, _idx_str: Option<&str>, args: &Filters<'_>) -> Result<()> {
+        self.view = write::view(&self.catalog, &self.generation)?;
+        self.scan = self.scan(Plan::of(plan), args.iter().next());
+        self.advance();
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<()> {
+        self.advance();
+        Ok(())
+    }
+
+    fn eof(&self) -> bool {
+        self.node.is_none()
+    }
+
+    fn column(&self, context: &mut Context, column: c_int) -> Result<()> {
+        let Some(node) = self.node else { return context.set_result(Null) };
+        let view = &self.view;
+        match column {
+            ADDRESS => context.set_result(view.address(node).cast_signed()),
+            TYPE => context.set_result(view.type_name(view.type_id(node))),
+            2 => context.set_result(view.name(node).as_deref()),
+            3 => context.set_result(view.value(node).map(plain).as_deref()),
+            4 => context.set_result(clamp(view.size(node))),
+            5 => context.set_result(view.length(node).map(clamp)),
+            6 => context.set_result(view.mark(node)),
+            _ => {
+                let type_name = view.type_name(view.type_id(node));
+                context.set_result(&*repr(type_name, view.name(node), view.value(node)))
+            }
+        }
+    }
+
+    fn rowid(&self) -> Result<i64> {
+        Ok(self.node.map_or(0, rowid_of_node))
+    }
+}
+
+fn clamp(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,349 @@
+//! A session: an SQLite connection whose tables `obj` and `ref` are heaps, and the database file that remembers it.
+//!
+//! Every change is one transaction over both: the view in memory and what the file says of it change together or not
+//! at all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, InterruptHandle, Params, Row};
+
+use super::catalog::{Catalog, Generation, Loader};
+use super::error::SessionError;
+use super::store::{self, StoredGeneration};
+use super::{obj, reference};
+use crate::heap::View;
+
+/// Statements that would begin or end a transaction.
+const TRANSACTION_WORDS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
+/// Statements that SQLite does not run inside a transaction.
+const OUTSIDE_WORDS: [&str; 4] = ["vacuum", "pragma", "attach", "detach"];
+
+/// One connection and the heaps it shows.
+pub struct Session {
+    connection: Connection,
+    catalog: Arc<Catalog>,
+    file: PathBuf,
+    /// The unnamed session's folder, deleted with it.
+    temporary: Option<tempfile::TempDir>,
+}
+
+impl Session {
+    /// An unnamed session, gone when it is dropped.
+    pub fn temporary(loader: Loader) -> Result<Self, SessionError> {
+        let folder = tempfile::Builder::new()
+            .prefix("heapsee-")
+            .tempdir()
+            .map_err(|source| SessionError::Io { path: std::env::temp_dir(), source })?;
+        let file = folder.path().join("session.db");
+        let connection = store::create(&file)?;
+        // Nobody will read it after a crash.
+        connection.pragma_update(None, "journal_mode", "memory")?;
+        connection.pragma_update(None, "synchronous", "off")?;
+        Session::new(connection, file, loader, Some(folder))
+    }
+
+    /// A new session in a file that must not exist.
+    pub fn create(file: &Path, loader: Loader) -> Result<Self, SessionError> {
+        Session::new(store::create(file)?, file.to_owned(), loader, None)
+    }
+
+    /// The session in an existing file. Dumps are read when they are first asked for: see [`Session::view`].
+    pub fn open(file: &Path, loader: Loader) -> Result<Self, SessionError> {
+        Session::new(store::open(file)?, file.to_owned(), loader, None)
+    }
+
+    fn new(
+        connection: Connection,
+        file: PathBuf,
+        loader: Loader,
+        temporary: Option<tempfile::TempDir>,
+    ) -> Result<Self, SessionError> {
+        let catalog = Arc::new(Catalog::new(loader, store::generations(&connection)?));
+        obj::register(&connection, &catalog)?;
+        reference::register(&connection, &catalog)?;
+        let session = Session { connection, catalog, file, temporary };
+        for generation in session.catalog.all() {
+            session.make_tables(&generation.number().to_string(), generation.number())?;
+        }
+        if let Some(current) = session.current()? {
+            session.make_tables("", current)?;
+        }
+        Ok(session)
+    }
+
+    /// Makes `obj<suffix>` and `ref<suffix>` show a generation. They live in SQLite's `temp` schema: no file of ours
+    /// holds tables that another program could not open.
+    fn make_tables(&self, suffix: &str, number: u32) -> Result<(), SessionError> {
+        self.drop_tables(suffix)?;
+        self.connection.execute_batch(&format!(
+            "create virtual table temp.obj{suffix} using heapsee_obj({number});
+             create virtual table temp.ref{suffix} using heapsee_ref({number});"
+        ))?;
+        Ok(())
+    }
+
+    fn drop_tables(&self, suffix: &str) -> Result<(), SessionError> {
+        self.connection
+            .execute_batch(&format!("drop table if exists temp.obj{suffix}; drop table if exists temp.ref{suffix};"))?;
+        Ok(())
+    }
+
+    /// Reads a dump as a new generation and makes it the current one.
+    pub fn read(&mut self, path: &Path, salvage: bool) -> Result<Arc<View>, SessionError> {
+        let heap = self.catalog.load(path, salvage).map_err(SessionError::Load)?;
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let stored = StoredGeneration {
+            number: self.catalog.all().last().map_or(1, |last| last.number() + 1),
+            path: absolute,
+            fingerprint: heap.source().fingerprint.clone(),
+            salvage,
+            changes: Vec::new(),
+        };
+        let number = stored.number;
+        let transaction = self.connection.transaction()?;
+        store::add_generation(&transaction, &stored)?;
+        store::set_current(&transaction, Some(number))?;
+        transaction.commit()?;
+        self.catalog.add(stored, View::new(Arc::new(heap)));
+        self.make_tables(&number.to_string(), number)?;
+        self.make_tables("", number)?;
+        self.view()
+    }
+
+    /// How many generations there are.
+    pub fn generations(&self) -> usize {
+        self.catalog.all().len()
+    }
+
+    /// The number of the current generation.
+    pub fn current(&self) -> Result<Option<u32>, SessionError> {
+        store::current(&self.connection)
+    }
+
+    /// Makes another generation the current one, or none.
+    pub fn use_generation(&self, number: Option<u32>) -> Result<(), SessionError> {
+        if let Some(wanted) = number
+            && self.catalog.get(wanted).is_none()
+        {
+            return Err(SessionError::NoGeneration { wanted: wanted.to_string(), known: self.generations() });
+        }
+        store::set_current(&self.connection, number)?;
+        match number {
+            Some(number) => self.make_tables("", number),
+            None => self.drop_tables(""),
+        }
+    }
+
+    fn current_generation(&self) -> Result<Arc<Generation>, SessionError> {
+        let none = if self.generations() == 0 { SessionError::NoHeap } else { SessionError::NoCurrent };
+        let number = self.current()?;
+        number.and_then(|number| self.catalog.get(number)).ok_or(none)
+    }
+
+    /// The current generation's heap with its changes; reads the dump if that has not been done since `open`.
+    pub fn view(&self) -> Result<Arc<View>, SessionError> {
+        self.catalog.view(&*self.current_generation()?)
+    }
+
+    /// Runs a query. `begin` gets the columns' names and makes what `each` then collects the rows in.
+    pub fn query<S, E: From<SessionError>>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        begin: impl FnOnce(Vec<String>) -> S,
+        mut each: impl FnMut(&mut S, &Row<'_>) -> Result<(), E>,
+    ) -> Result<S, E> {
+        let explain = |error| self.explain(error);
+        let mut statement = self.connection.prepare(sql).map_err(explain)?;
+        if !statement.readonly() {
+            return Err(SessionError::NotAQuery.into());
+        }
+        let mut collected = begin(statement.column_names().into_iter().map(str::to_owned).collect());
+        let mut rows = statement.query(params).map_err(explain)?;
+        while let Some(row) = rows.next().map_err(explain)? {
+            each(&mut collected, row)?;
+        }
+        Ok(collected)
+    }
+
+    /// The first column of a query's rows, integers only; other rows are passed over.
+    pub fn column(&self, sql: &str) -> Result<Vec<i64>, SessionError> {
+        self.query(
+            sql,
+            (),
+            |_| Vec::new(),
+            |values, row| {
+                if let rusqlite::types::ValueRef::Integer(value) = row.get_ref(0)? {
+                    values.push(value);
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// Calls `each` with the row of every address's object, in this order.
+    pub fn objects<E: From<SessionError>>(
+        &self,
+        addresses: &[i64],
+        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sql = "select * from obj where address = ?";
+        let mut statement = self.connection.prepare(sql).map_err(|error| self.explain(error))?;
+        for address in addresses {
+            let mut rows = statement.query([address]).map_err(SessionError::from)?;
+            while let Some(row) = rows.next().map_err(SessionError::from)? {
+                each(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the columns of `obj`.
+    pub fn object_columns(&self) -> Vec<String> {
+        obj::COLUMNS.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// Runs a statement that may change something; returns how many rows it changed.
+    pub fn execute(&self, sql: &str) -> Result<usize, SessionError> {
+        let word: String = sql.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+        let is_one_of = |words: &[&str]| words.iter().any(|other| other.eq_ignore_ascii_case(&word));
+        if is_one_of(&TRANSACTION_WORDS) {
+            return Err(SessionError::OwnTransactions);
+        }
+        if is_one_of(&OUTSIDE_WORDS) {
+            return self.run(sql);
+        }
+        self.transact(|| self.run(sql))
+    }
+
+    fn run(&self, sql: &str) -> Result<usize, SessionError> {
+        let explain = |error| self.explain(error);
+        let mut statement = self.connection.prepare(sql).map_err(explain)?;
+        let reads_only = statement.readonly();
+        let mut rows = statement.query(()).map_err(explain)?;
+        while rows.next().map_err(explain)?.is_some() {}
+        drop(rows);
+        Ok(if reads_only { 0 } else { self.connection.changes() as usize })
+    }
+
+    /// Changes the current view directly.
+    pub fn change<R>(&self, change: impl FnOnce(&mut View) -> R) -> Result<R, SessionError> {
+        let generation = self.current_generation()?;
+        self.catalog.view(&generation)?;
+        self.transact(|| {
+            generation.begin();
+            generation.change(change).ok_or(SessionError::NoHeap)
+        })
+    }
+
+    /// Runs `change` in a transaction; what it leaves changed in memory is stored, too.
+    fn transact<R>(&self, change: impl FnOnce() -> Result<R, SessionError>) -> Result<R, SessionError> {
+        self.connection.execute_batch("begin immediate")?;
+        let done = change().and_then(|result| {
+            for generation in self.catalog.all().iter().filter(|generation| generation.is_changed()) {
+                self.save(generation)?;
+            }
+            self.connection.execute_batch("commit")?;
+            Ok(result)
+        });
+        if done.is_err() && !self.connection.is_autocommit() {
+            self.connection.execute_batch("rollback")?;
+        }
+        // Tables that SQLite wrote to have done this already; a view that was changed directly has not.
+        for generation in self.catalog.all() {
+            if done.is_ok() { generation.commit() } else { generation.roll_back() }
+        }
+        done
+    }
+
+    fn save(&self, generation: &Generation) -> Result<(), SessionError> {
+        if self.temporary.is_some() {
+            // Nobody will open it again; only `backup` wants the changes, and asks for them itself.
+            return Ok(());
+        }
+        self.save_always(generation)
+    }
+
+    fn save_always(&self, generation: &Generation) -> Result<(), SessionError> {
+        let view = self.catalog.view(generation)?;
+        let changes = view.export().map_err(|source| SessionError::Io { path: self.file.clone(), source })?;
+        store::save_changes(&self.connection, generation.number(), &changes)
+    }
+
+    /// All names and their values, sorted.
+    pub fn names(&self) -> Result<Vec<(String, String)>, SessionError> {
+        store::names(&self.connection)
+    }
+
+    /// Defines a name.
+    pub fn set_name(&self, name: &str, value: &str) -> Result<(), SessionError> {
+        store::set_name(&self.connection, name, value)
+    }
+
+    fn backup_file(&self) -> PathBuf {
+        let mut name = self.file.clone().into_os_string();
+        name.push(".bak");
+        name.into()
+    }
+
+    /// Copies the database beside itself. There is one level: a backup is never overwritten.
+    pub fn backup(&self) -> Result<PathBuf, SessionError> {
+        let backup = self.backup_file();
+        if backup.exists() {
+            return Err(SessionError::BackedUp(backup));
+        }
+        for generation in self.catalog.all().iter().filter(|generation| generation.is_loaded()) {
+            self.save_always(generation)?;
+        }
+        let name = backup.to_str().ok_or_else(|| SessionError::NotUnicode(backup.clone()))?;
+        self.connection.execute("vacuum into ?", [name])?;
+        Ok(backup)
+    }
+
+    /// Goes back to the backup, which stays. Heaps in memory are kept, so that no dump is read again.
+    pub fn restore(&mut self, loader: Loader) -> Result<(), SessionError> {
+        let backup = self.backup_file();
+        if !backup.exists() {
+            return Err(SessionError::NoBackup(backup));
+        }
+        // Checked before anything is overwritten.
+        drop(store::open(&backup)?);
+        let heaps = self.catalog.heaps();
+        self.replace_file_by(&backup)?;
+        let mut restored = Session::open(&self.file, loader)?;
+        for (number, heap) in &heaps {
+            restored.catalog.adopt(*number, heap)?;
+        }
+        restored.temporary = self.temporary.take();
+        *self = restored;
+        Ok(())
+    }
+
+    /// By renaming a copy: a crash leaves the one or the other.
+    fn replace_file_by(&self, backup: &Path) -> Result<(), SessionError> {
+        let mut copy = self.file.clone().into_os_string();
+        copy.push(".restoring");
+        let copy = PathBuf::from(copy);
+        std::fs::copy(backup, &copy)
+            .and_then(|_| std::fs::rename(&copy, &self.file))
+            .map_err(|source| SessionError::Io { path: self.file.clone(), source })
+    }
+
+    /// Interrupts this session's queries from another thread.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.connection.get_interrupt_handle()
+    }
+
+    /// A table that is not there yet deserves better words than SQLite's.
+    fn explain(&self, error: rusqlite::Error) -> SessionError {
+        let text = error.to_string();
+        let missing = ["no such table: obj", "no such table: ref"].iter().any(|start| {
+            text.split(*start).nth(1).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        });
+        match self.current_generation() {
+            Err(reason) if missing => reason,
+            _ => SessionError::from(error),
+        }
+    }
+}
