@@ -1,1 +1,43 @@
-fn main() {}
+//! The `heapsee` program: takes the command line apart and hands over to `heapsee::commands`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use heapsee::commands::{shell, summary};
+use heapsee::exit::{Exit, say};
+
+/// Finds out what holds the memory of a Python process, from a heap dump.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = "\
+Examples:
+  heapsee summary worker.dump              which types take up the memory
+  heapsee shell                            then: read worker.dump
+
+Dumps are read plain, gzipped or zstd-compressed; the sidecar worker.dump.meta.json is used if it is there.
+
+Exit codes: 0 all is well; 1 a command failed or the dump's content is bad; 2 the command line makes no sense;
+3 an input cannot be read (missing, not permitted, a directory).")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Summary(summary::SummaryArgs),
+    Shell(shell::ShellArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Summary(args) => summary::run(&args),
+        Command::Shell(args) => shell::run(&args),
+    };
+    match result {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            say(&failure);
+            failure.exit.into()
+        }
+    }
+}

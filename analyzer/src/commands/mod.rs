@@ -1,0 +1,42 @@
+//! What the program can be told to do, a file for each verb. Here: what they share on a terminal.
+
+pub mod shell;
+pub mod summary;
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::exit::say;
+use crate::heap::Heap;
+use crate::load::{LoadError, LoadOptions, load};
+
+/// Reads a dump with a progress bar on standard error, if that is a terminal, and its warnings there in any case.
+pub fn load_with_progress(path: &Path, salvage: bool) -> Result<Heap, LoadError> {
+    let bar = progress_bar();
+    let progress = |done, size| {
+        bar.set_length(size);
+        bar.set_position(done);
+    };
+    let options = LoadOptions { salvage, progress: (!bar.is_hidden()).then_some(&progress) };
+    let heap = load(path, &options);
+    bar.finish_and_clear();
+    let heap = heap?;
+    for warning in &heap.source().warnings {
+        say(format_args!("{}: {warning}", path.display()));
+    }
+    Ok(heap)
+}
+
+fn progress_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
+    let bar = ProgressBar::new(0);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

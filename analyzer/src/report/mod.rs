@@ -1,0 +1,3 @@
+//! What a heap says, as values: no I/O, no layout. `render` turns them into text and JSON.
+
+pub mod summary;
