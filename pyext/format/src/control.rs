@@ -80,7 +80,7 @@ impl<const N: usize> Text<N> {
         let len = (self.len.load(Relaxed) as usize).min(N);
         let bytes: Vec<u8> = self.bytes[..len].iter().map(|byte| byte.load(Relaxed)).collect();
         fence(Acquire);
-        (seq % 2 == 0 && seq == self.seq.load(Relaxed)).then(|| String::from_utf8_lossy(&bytes).into_owned())
+        (seq.is_multiple_of(2) && seq == self.seq.load(Relaxed)).then(|| String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
@@ -310,7 +310,7 @@ fn read_u64(page: &[u8; PAGE_SIZE], at: usize) -> u64 {
 }
 
 fn read_text<const N: usize>(page: &[u8; PAGE_SIZE], at: usize) -> Result<String, ControlError> {
-    if read_u32(page, at + offset_of!(Text<N>, seq)) % 2 != 0 {
+    if !read_u32(page, at + offset_of!(Text<N>, seq)).is_multiple_of(2) {
         return Err(ControlError::Torn);
     }
     let len = (read_u32(page, at + offset_of!(Text<N>, len)) as usize).min(N);
