@@ -52,6 +52,7 @@ pub fn take_dump(worker: &Worker, timeout: Duration, stop: &Stop, progress: &Pro
         last: first,
         changed: Instant::now(),
         child: Child::default(),
+        death: None,
     };
     let view = watch.until_finished(stop, progress)?;
     outcome(worker.pid, view).map(|view| Published { view, joined })
@@ -84,6 +85,8 @@ struct Watch<'a> {
     last: ControlView,
     changed: Instant,
     child: Child,
+    /// When the worker was first seen dead.
+    death: Option<Instant>,
 }
 
 /// The dump child, once it is known.
@@ -92,11 +95,12 @@ struct Child {
     pid: u32,
     searches: u32,
     pidfd: Option<OwnedFd>,
+    /// Whether it was said that it outlives the worker.
+    told: bool,
 }
 
 impl Watch<'_> {
     fn until_finished(&mut self, stop: &Stop, progress: &Progress) -> Result<ControlView, Failure> {
-        let mut dead_since = None;
         loop {
             stop.check(|| self.what_goes_on())?;
             // Looked at before the page: what a process did before it died is then in the page that is read next.
@@ -109,7 +113,7 @@ impl Watch<'_> {
             }
             self.find_child();
             if exited {
-                self.after_death(&mut dead_since, child_exited, progress)?;
+                self.after_death(child_exited, progress)?;
             }
             if self.changed.elapsed() > self.timeout {
                 return Err(self.timed_out());
@@ -134,18 +138,15 @@ impl Watch<'_> {
         self.worker.block.read().unwrap_or_else(|_| self.last.clone())
     }
 
-    fn after_death(&self, since: &mut Option<Instant>, child_exited: bool, progress: &Progress) -> Result<(), Failure> {
-        if since.is_none() {
-            *since = Some(Instant::now());
-            if !child_exited {
-                progress.say(&format!(
-                    "process {} has died, but its dump child is still writing: waiting for it",
-                    self.worker.pid
-                ));
-            }
+    /// The worker has died: waits for its dump child, or, for a while, for one to show itself; then gives up.
+    fn after_death(&mut self, child_exited: bool, progress: &Progress) -> Result<(), Failure> {
+        let death = *self.death.get_or_insert_with(Instant::now);
+        if !child_exited && !self.child.told {
+            self.child.told = true;
+            let pid = self.worker.pid;
+            progress.say(&format!("process {pid} has died, but its dump child is still writing: waiting for it"));
         }
-        let quiet = self.changed.elapsed().min(since.map_or(Duration::ZERO, |since| since.elapsed()));
-        if !child_exited || quiet < GRACE {
+        if !child_exited || self.changed.elapsed().min(death.elapsed()) < GRACE {
             return Ok(());
         }
         let when = match self.last.started < self.number {
@@ -166,10 +167,11 @@ impl Watch<'_> {
             return;
         }
         let searches = if pid == self.child.pid { self.child.searches } else { 0 };
-        self.child = Child { pid, searches: searches + 1, pidfd: find_child(self.worker, pid) };
+        self.child = Child { pid, searches: searches + 1, pidfd: find_child(self.worker, pid), told: false };
     }
 
-    fn what_goes_on(&self) -> String {
+    fn what_goes_on(&mut self) -> String {
+        self.look();
         if self.last.started < self.number {
             return format!(
                 "process {} was asked for a dump, and may still write it to {}",

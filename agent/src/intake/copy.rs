@@ -47,13 +47,18 @@ pub struct Digests {
 /// Called after each piece with the number of the dump's bytes so far; an error stops the work.
 pub type OnPiece<'a> = &'a mut dyn FnMut(u64) -> Result<(), Failure>;
 
-/// Copies `from` to a new file `to`, synced. Of a dump longer than `size` only a little more is read.
+/// Decides whether a dump is what it should be, once all of it was read.
+pub type Accept<'a> = &'a dyn Fn(&Digest) -> Result<(), Failure>;
+
+/// Copies `from` to a new file `to`, synced, if `accept` finds it right. Of a dump that is longer than `size` only a
+/// little more is read.
 pub fn store(
     from: &mut File,
     to: &Path,
     size: u64,
     how: Compression,
     on_piece: OnPiece<'_>,
+    accept: Accept<'_>,
 ) -> Result<Digests, Failure> {
     let failed = |error| write_failure(to, &error);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
@@ -61,7 +66,7 @@ pub fn store(
     let mut digester = Digester::default();
     let mut done = 0;
     let mut buffer = vec![0; CHUNK];
-    while done <= size {
+    loop {
         let n = read_piece(from, &mut buffer).map_err(|error| {
             Failure::new(Exit::Store, format!("the worker's dump cannot be read: {error}; it was kept"))
         })?;
@@ -69,13 +74,18 @@ pub fn store(
             break;
         }
         digester.update(&buffer[..n]);
-        sink.write_all(&buffer[..n]).map_err(failed)?;
         done += n as u64;
+        if done > size {
+            break;
+        }
+        sink.write_all(&buffer[..n]).map_err(failed)?;
         on_piece(done)?;
     }
+    let dump = digester.finish();
+    accept(&dump)?;
     let (file, stored) = sink.finish().map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    Ok(Digests { dump: digester.finish(), stored })
+    Ok(Digests { dump, stored })
 }
 
 /// Reads a stored file back, from the disk where the kernel allows that, and takes its digests anew.
@@ -218,7 +228,9 @@ mod tests {
         for how in [Compression::None, Compression::Zstd(3), Compression::Zstd(19)] {
             let directory = tempfile::tempdir().unwrap();
             let to = directory.path().join("copy");
-            let stored = store(&mut source(directory.path()), &to, TEXT.len() as u64, how, &mut |_| Ok(())).unwrap();
+            let stored =
+                store(&mut source(directory.path()), &to, TEXT.len() as u64, how, &mut |_| Ok(()), &|_| Ok(()))
+                    .unwrap();
             assert_eq!((stored.dump.size, stored.dump.lines), (14, 3));
             assert_eq!(read_back(&to, how, &mut |_| Ok(())).unwrap(), stored);
         }
@@ -229,7 +241,9 @@ mod tests {
         for how in [Compression::None, Compression::Zstd(3)] {
             let directory = tempfile::tempdir().unwrap();
             let to = directory.path().join("copy");
-            let stored = store(&mut source(directory.path()), &to, TEXT.len() as u64, how, &mut |_| Ok(())).unwrap();
+            let stored =
+                store(&mut source(directory.path()), &to, TEXT.len() as u64, how, &mut |_| Ok(()), &|_| Ok(()))
+                    .unwrap();
             let mut bytes = std::fs::read(&to).unwrap();
             *bytes.last_mut().unwrap() ^= 1;
             std::fs::write(&to, bytes).unwrap();
@@ -243,18 +257,18 @@ mod tests {
         let path = directory.path().join("long");
         std::fs::write(&path, vec![b'x'; 8 * CHUNK]).unwrap();
         let mut from = File::open(&path).unwrap();
-        let stored = store(&mut from, &directory.path().join("copy"), 5, Compression::None, &mut |_| Ok(())).unwrap();
-        assert_eq!(stored.dump.size, CHUNK as u64);
+        let copy = directory.path().join("copy");
+        let refuse = |dump: &Digest| Err(Failure::new(Exit::Verification, dump.size.to_string()));
+        let refused = store(&mut from, &copy, 5, Compression::Zstd(3), &mut |_| Ok(()), &refuse);
+        assert_eq!(refused, Err(Failure::new(Exit::Verification, CHUNK.to_string())));
     }
 
     #[test]
     fn a_piece_can_stop_the_work() {
         let directory = tempfile::tempdir().unwrap();
         let failure = Failure::new(Exit::Interrupted, "stop");
-        let stopped =
-            store(&mut source(directory.path()), &directory.path().join("copy"), 14, Compression::None, &mut |_| {
-                Err(failure.clone())
-            });
-        assert_eq!(stopped, Err(failure));
+        let mut stop = |_| Err(failure.clone());
+        let (mut from, copy) = (source(directory.path()), directory.path().join("copy"));
+        assert_eq!(store(&mut from, &copy, 14, Compression::None, &mut stop, &|_| Ok(())), Err(failure.clone()));
     }
 }

@@ -119,16 +119,15 @@ impl Intake<'_> {
             progress.file(what, done, expected.size);
             stop.check(|| format!("nothing was stored, and the dump was kept as {shown}"))
         };
-        let digests = copy::store(&mut original.file, &path, expected.size, self.compression, &mut |done| {
-            on_piece("storing", done)
-        })?;
-        compare(&digests.dump, expected).map_err(|difference| {
-            Failure::new(
-                Exit::Verification,
-                format!("{shown} is not what its sidecar says: {difference}; nothing was stored, and it was kept: dump again"),
-            )
-        })?;
-        let again = copy::read_back(&path, self.compression, &mut |done| on_piece("verifying", done))?;
+        let accept = |dump: &Digest| {
+            compare(dump, expected).map_err(|difference| {
+                let what = format!("{shown} is not what its sidecar says: {difference}");
+                Failure::new(Exit::Verification, format!("{what}; nothing was stored, and it was kept: dump again"))
+            })
+        };
+        let (file, how) = (&mut original.file, self.compression);
+        let digests = copy::store(file, &path, expected.size, how, &mut |done| on_piece("storing", done), &accept)?;
+        let again = copy::read_back(&path, how, &mut |done| on_piece("verifying", done))?;
         if again != digests {
             return Err(Failure::new(
                 Exit::Store,

@@ -1,6 +1,7 @@
 //! Dumps that are collected: verified, stored, and only then removed from the worker.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -158,16 +159,32 @@ fn a_worker_of_another_user_can_be_dumped_by_root_and_by_that_user() {
     if !is_root() {
         return;
     }
-    use std::os::unix::process::CommandExt;
-    let worker = Worker::start_as(65534, &[]);
+    let worker = Worker::start(&["--uid", "65534", "--dumpable"]);
     let store = tempfile::tempdir().unwrap();
     assert!(Agent::run(store.path(), &["dump", "--pid", &pid(&worker)]).path().is_file());
-    let store = tempfile::tempdir().unwrap();
-    open_to_all(store.path());
-    let agent = Agent::start_with(store.path(), &["dump", "--pid", &pid(&worker)], |command| {
-        command.uid(65534).gid(65534);
-    });
+    let agent = agent_of_nobody(&worker);
     assert!(agent.end().path().is_file());
+    assert_eq!(worker.files(), ["store"]);
+}
+
+#[test]
+fn a_worker_that_root_started_and_that_changed_its_user_needs_root() {
+    if !is_root() {
+        return;
+    }
+    let worker = Worker::start(&["--uid", "65534"]);
+    let ended = agent_of_nobody(&worker).end();
+    assert!(ended.failed_with(5).contains("it has changed its user since it started, so run as root"), "{ended:?}");
+    let store = tempfile::tempdir().unwrap();
+    assert!(Agent::run(store.path(), &["dump", "--pid", &pid(&worker)]).path().is_file());
+}
+
+/// The agent as user 65534, with a store of its own.
+fn agent_of_nobody(worker: &Worker) -> Agent {
+    let store = format!("{}/store", worker.path());
+    Agent::start_with(Path::new("/nonexistent"), &["dump", "--store", &store, "--pid", &pid(worker)], |command| {
+        command.uid(65534).gid(65534);
+    })
 }
 
 #[test]

@@ -5,6 +5,7 @@ code with the agent or the extension. It stops where it is told to ("at STATE" o
 """
 
 import argparse
+import ctypes
 import datetime
 import hashlib
 import json
@@ -171,7 +172,17 @@ parser.add_argument("--wrong", default="")
 parser.add_argument("--title", default="")
 parser.add_argument("--megabytes", type=int, default=0)
 parser.add_argument("--block", default="ok", choices=["ok", "version", "disarmed", "stale", "nohandler", "garbage"])
+parser.add_argument("--uid", type=int, help="change to that user, as a server that was started by root does")
+parser.add_argument("--dumpable", action="store_true", help="after that, be as if started by that user")
 options = parser.parse_args()
+
+if options.uid is not None:
+    os.chown(options.directory, options.uid, options.uid)
+    os.setgroups([])
+    os.setgid(options.uid)
+    os.setuid(options.uid)
+    if options.dumpable:
+        assert ctypes.CDLL(None).prctl(4, 1, 0, 0, 0) == 0  # PR_SET_DUMPABLE
 
 own_pid, own_start_time = os.getpid(), start_time()
 ballast = bytearray(os.urandom(1 << 20) * options.megabytes)

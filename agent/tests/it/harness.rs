@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,15 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// Whether the tests run as root: some make a process of another user.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// The Python interpreter itself: what is called `python3` may be a script that chooses one.
+pub fn python() -> &'static str {
+    static PYTHON: OnceLock<String> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let out = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    })
 }
 
 /// A process that is killed when the test ends.
@@ -60,17 +69,10 @@ impl Worker {
         Worker::start_with(arguments, |_| {})
     }
 
-    /// Starts a worker as another user, who owns its dump directory.
-    pub fn start_as(uid: u32, arguments: &[&str]) -> Worker {
-        Worker::start_with(arguments, |command| {
-            command.uid(uid).gid(uid);
-        })
-    }
-
     pub fn start_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Worker {
         let directory = tempfile::tempdir().unwrap();
         open_to_all(directory.path());
-        let mut command = Command::new("python3");
+        let mut command = Command::new(python());
         command.arg("-c").arg(include_str!("fake_worker.py")).arg(directory.path()).args(arguments);
         change(&mut command);
         Worker::spawn(command, directory)

@@ -31,7 +31,6 @@ fn ctrl_c_while_the_worker_works() {
 
 #[test]
 fn ctrl_c_while_storing() {
-    // A FIFO in the place of stderr holds the agent where it has just begun to store: no luck is needed.
     let worker = Worker::start(&["--objects", "400000"]);
     let store = tempfile::tempdir().unwrap();
     let agent = Agent::start(store.path(), &["dump", "--pid", &worker.pid().to_string(), "--level", "19"]);

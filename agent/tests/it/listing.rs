@@ -47,7 +47,7 @@ fn an_unarmed_one_says_why_and_what_to_do() {
 
 #[test]
 fn other_python_processes_are_shown_only_if_asked_for() {
-    let mut command = Command::new("python3");
+    let mut command = Command::new(python());
     command.args(["-c", "print('ready', flush=True); input()"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut process = Guard { child: command.spawn().unwrap() };
     process.child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();

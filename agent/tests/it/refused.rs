@@ -19,7 +19,7 @@ fn dump(arguments: &[&str]) -> (Ended, Worker, bool) {
 
 #[test]
 fn an_unarmed_process_is_left_alive() {
-    let mut command = Command::new("python3");
+    let mut command = Command::new(python());
     command.args(["-c", "input()"]).stdin(Stdio::piped());
     let mut process = Guard { child: command.spawn().unwrap() };
     let store = tempfile::tempdir().unwrap();
