@@ -69,7 +69,7 @@ def test_a_file_cut_in_the_middle_of_a_line(tmp_path: Path) -> None:
     path.write_text(LINE + SECOND_LINE[:30])
     one_line(summary(path), BROKEN, "cut.dump", "--salvage")
     salvaged = binaries.run(binaries.HEAPSEE, "summary", "--json", "--salvage", path).check()
-    assert json.loads(salvaged.out)["objects"] == 1
+    assert json.loads(salvaged.out)["totals"]["objects"] == 1
 
 
 def test_a_binary_file(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from harness import binaries, dumps
 from harness.gunicorn import Gunicorn, Setting
 from harness.load import Load
 
-TESTS = Path(__file__).resolve().parents[1]
-SHARED_TOOL = TESTS.parents[1] / "shared" / "tools" / "edx_heap.py"
+SHARED_TOOL = binaries.TESTS.parents[1] / "shared" / "tools" / "edx_heap.py"
 STATS = re.compile(
     r"^(\d+) \([\d.]+\w?\) objects, (\d+) \([\d.]+\w?\) references, (\d+) \([\d.]+\w?\) total bytes$", re.M
 )
@@ -35,9 +33,7 @@ class Case:
 
 
 def made_by_holder(story: str, size: int, path: Path) -> Case:
-    command = [sys.executable, "-m", "harness.holder", story, str(size), str(path)]
-    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=300, check=True)
-    return Case(path, json.loads(done.stdout)["objects"])
+    return Case(path, json.loads(binaries.run_module("harness.holder", story, str(size), path).out)["objects"])
 
 
 def made_by_server(folder: Path) -> Case:
@@ -48,8 +44,7 @@ def made_by_server(folder: Path) -> Case:
 
 
 def made_by_shared_tool(story: str, size: int, path: Path) -> Case:
-    command = [sys.executable, str(SHARED_TOOL), story, str(size), "--dump", str(path)]
-    subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    binaries.run(Path(sys.executable), SHARED_TOOL, story, str(size), "--dump", path, timeout=300).check()
     return Case(path, None)
 
 

@@ -75,7 +75,7 @@ def check_dump(dump: Path, pid: int, thoroughly: bool) -> None:
     assert int(match["pid"]) == pid
     assert read.meta["process"]["pid"] == pid
     assert read.meta["counts"]["dangling_refs"] == 0
-    known = binaries.summary(dump)
+    known = binaries.summary(dump)["totals"]
     assert known["objects"] == read.meta["counts"]["objects"]
     assert known["refs"] == read.meta["counts"]["refs"]
     if thoroughly:
@@ -119,7 +119,7 @@ def test_the_agent_sees_the_workers(server: Gunicorn) -> None:
     found = {worker["pid"]: worker for worker in binaries.agent_list()}
     for pid in server.workers():
         assert found[pid]["armed"] is True, found[pid]
-        assert found[pid]["master"] == server.master
+        assert found[pid]["master_pid"] == server.master
         assert found[pid]["server"] == "gunicorn"
         assert found[pid]["directory"] == str(server.dumps)
 
@@ -127,7 +127,7 @@ def test_the_agent_sees_the_workers(server: Gunicorn) -> None:
 def test_a_compressed_dump_reads_the_same(server: Gunicorn, tmp_path: Path) -> None:
     stored = binaries.agent_dump(server.workers()[0], tmp_path / "store")
     assert stored.name.endswith(".dump.zst")
-    known = binaries.summary(stored)
+    known = binaries.summary(stored)["totals"]
     sidecar = next(stored.parent.glob(f"*{dumps.SIDECAR_SUFFIX}"))
     counts = json.loads(sidecar.read_text())["counts"]
     assert (known["objects"], known["refs"], known["bytes"]) == (counts["objects"], counts["refs"], counts["bytes"])

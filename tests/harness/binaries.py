@@ -6,12 +6,14 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BIN_DIR = Path(os.environ.get("HEAPSEE_BIN_DIR") or Path(__file__).resolve().parents[2] / "target" / "release")
+TESTS = Path(__file__).resolve().parents[1]
+BIN_DIR = Path(os.environ.get("HEAPSEE_BIN_DIR") or TESTS.parent / "target" / "release")
 HEAPSEE = BIN_DIR / "heapsee"
 AGENT = BIN_DIR / "heapsee-agent"
 
@@ -37,6 +39,7 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = 120.0,
     user: int | None = None,
+    cwd: Path | None = None,
 ) -> Done:
     """Runs a program to its end, as another user if asked (only root can). A hang is a failure."""
     done = subprocess.run(
@@ -47,11 +50,17 @@ def run(
         encoding="utf-8",
         timeout=timeout,
         check=False,
+        cwd=cwd,
         user=user,
         group=user,
         extra_groups=None if user is None else [],
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def run_module(name: str, *arguments: str | Path, timeout: float = 300.0) -> Done:
+    """Runs a module of the tests in a process of its own, with this Python."""
+    return run(Path(sys.executable), "-m", name, *arguments, timeout=timeout, cwd=TESTS).check()
 
 
 def agent_dump(pid: int, store: Path, *options: str) -> Path:
@@ -69,7 +78,7 @@ def agent_list(*options: str) -> list[dict[str, Any]]:
 
 def summary(dump: Path) -> dict[str, Any]:
     """What the analyzer says about a dump."""
-    answer: dict[str, Any] = json.loads(run(HEAPSEE, "summary", "--json", dump).check().out)
+    answer: dict[str, Any] = json.loads(run(HEAPSEE, "summary", "--json", "--limit", "0", dump).check().out)
     return answer
 
 
@@ -81,16 +90,8 @@ def shell(commands: Sequence[str], *arguments: str | Path, cwd: Path | None = No
     lines = []
     for number, command in enumerate(commands):
         lines += [command, f"echo end of command {number}"]
-    done = subprocess.run(
-        [str(HEAPSEE), "shell", "--strict", *map(str, arguments)],
-        input="".join(f"{line}\n" for line in lines),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-        cwd=cwd,
-    )
-    Done(done.returncode, done.stdout, done.stderr).check()
-    outputs = re.split(r"^end of command \d+\n", done.stdout, flags=re.MULTILINE)
-    assert len(outputs) == len(commands) + 1, f"{len(outputs)} outputs of {len(commands)} commands:\n{done.stdout}"
+    script = "".join(f"{line}\n" for line in lines)
+    done = run(HEAPSEE, "shell", "--strict", *arguments, stdin=script, cwd=cwd, timeout=300).check()
+    outputs = re.split(r"^end of command \d+\n", done.out, flags=re.MULTILINE)
+    assert len(outputs) == len(commands) + 1, f"{len(outputs)} outputs of {len(commands)} commands:\n{done.out}"
     return outputs[:-1]

@@ -9,9 +9,11 @@ import gc
 import json
 import sys
 import types
+from array import array
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import heapsee
 from harness import dumps
@@ -39,15 +41,30 @@ def is_comparable(item: object) -> bool:
     return not is_static_type and not isinstance(item, types.FrameType)
 
 
-def expectations(held: dict[int, Any]) -> dict[int, tuple[str, int, Counter[int] | None]]:
-    """Type, size and referents of every held object."""
-    return {
-        address: (type(item).__name__, reference.size(item), reference.referents(item) if is_comparable(item) else None)
-        for address, item in held.items()
-    }
+Expected = tuple[str, int, Optional[bytes]]
+"""Type, size, and referents, packed: as many objects as there are lines must not be added to the heap."""
 
 
-def difference(line: dict[str, Any], expected: tuple[str, int, Counter[int] | None], item: object) -> dict[str, Any]:
+def packed(addresses: Iterable[int]) -> bytes:
+    """Addresses in an order of their own, so that two of these can be compared."""
+    return array("Q", sorted(addresses)).tobytes()
+
+
+def unpacked(packed_addresses: bytes) -> Counter[int]:
+    """The addresses again."""
+    return Counter(array("Q", packed_addresses))
+
+
+def expectations(held: dict[int, Any]) -> dict[int, Expected]:
+    """What the line of every held object must say."""
+    found: dict[int, Expected] = {}
+    for address, item in held.items():
+        refs = packed(reference.referents(item).elements()) if is_comparable(item) else None
+        found[address] = (reference.type_name(type(item)), reference.size(item), refs)
+    return found
+
+
+def difference(line: dict[str, Any], expected: Expected, item: object) -> dict[str, Any]:
     """In which ways a line differs from what is expected of its object; empty if in none."""
     kind, size, refs = expected
     found: dict[str, Any] = {}
@@ -55,10 +72,10 @@ def difference(line: dict[str, Any], expected: tuple[str, int, Counter[int] | No
         found["type"] = [line["type"], kind]
     if line["size"] != size and not reference.has_python_sizeof(item):
         found["size"] = [line["size"], size]
-    written = Counter(line["refs"])
-    if refs is not None and written != refs:
-        found["refs too many"] = sorted((written - refs).elements())[:5]
-        found["refs missing"] = sorted((refs - written).elements())[:5]
+    if refs is not None and packed(line["refs"]) != refs:
+        written, wanted = Counter(line["refs"]), unpacked(refs)
+        found["refs too many"] = sorted((written - wanted).elements())[:5]
+        found["refs missing"] = sorted((wanted - written).elements())[:5]
     return found
 
 

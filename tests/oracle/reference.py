@@ -41,6 +41,12 @@ def object_at(address: int) -> Any:
     return ctypes.cast(ctypes.c_void_p(address), ctypes.py_object).value
 
 
+def type_name(kind: type) -> str:
+    """What C calls the type (``tp_name``): what meliae writes. Types defined in C have their module's name in it."""
+    name = ctypes.string_at(word(id(kind) + 3 * WORD))
+    return name.decode()
+
+
 class SharedKeys:
     """The attribute names that instances of one class share."""
 
