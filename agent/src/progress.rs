@@ -8,6 +8,11 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::render;
 
+/// The live line while a dump is written, once it is known how many objects to expect.
+const DUMP_TEMPLATE: &str = "{spinner} {wide_bar} {percent}% {msg}";
+/// The live line while a file is read.
+const FILE_TEMPLATE: &str = "{spinner} {msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}";
+
 /// Shows how a dump is going.
 pub struct Progress {
     bar: ProgressBar,
@@ -37,9 +42,11 @@ impl Progress {
         if view.state == State::Walking && view.expected_objects > 0 && self.bar.length() != Some(view.expected_objects)
         {
             self.bar.set_length(view.expected_objects);
-            self.bar.set_style(style("{spinner} {wide_bar} {percent}% {msg}"));
+            self.bar.set_style(style(DUMP_TEMPLATE));
         }
-        self.bar.set_position(view.objects);
+        if view.state != State::Idle {
+            self.bar.set_position(view.objects);
+        }
         self.bar.set_message(describe(view));
         self.bar.tick();
     }
@@ -50,10 +57,10 @@ impl Progress {
             return;
         }
         if self.bar.length() != Some(size) || self.bar.message() != what {
-            self.bar.set_style(style("{spinner} {msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}"));
             self.bar.reset();
             self.bar.set_length(size);
             self.bar.set_message(what);
+            self.bar.set_style(style(FILE_TEMPLATE));
         }
         self.bar.set_position(done);
     }
@@ -76,6 +83,10 @@ pub fn state(state: State) -> &'static str {
 }
 
 fn describe(view: &ControlView) -> String {
+    // The numbers in an idle block are those of the dump before.
+    if view.state == State::Idle {
+        return "waiting for the worker's answer".to_owned();
+    }
     let mut text = state(view.state).to_owned();
     if view.objects > 0 {
         text += &format!(" {}", HumanCount(view.objects));
@@ -111,7 +122,9 @@ mod tests {
         page[..8].copy_from_slice(&MAGIC.to_ne_bytes());
         page[8..12].copy_from_slice(&VERSION.to_ne_bytes());
         let mut view = ControlView::decode(&page).unwrap();
-        view.state = State::WaitingForGil;
+        view.objects = 7;
+        assert_eq!(describe(&view), "waiting for the worker's answer");
+        (view.objects, view.state) = (0, State::WaitingForGil);
         assert_eq!(describe(&view), "waiting for the GIL");
         view.state = State::Walking;
         (view.objects, view.expected_objects, view.bytes) = (1500, 3000, 1 << 20);
@@ -120,10 +133,7 @@ mod tests {
 
     #[test]
     fn the_templates_parse() {
-        for template in [
-            "{spinner} {wide_bar} {percent}% {msg}",
-            "{spinner} {msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}",
-        ] {
+        for template in [DUMP_TEMPLATE, FILE_TEMPLATE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

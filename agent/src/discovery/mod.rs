@@ -18,6 +18,10 @@ use servers::{Hint, Recognised, is_spawned_child, python, recognise};
 use crate::armed::{Refusal, Unarmed, Worker};
 use crate::procfs::{self, Stat, Status};
 
+/// What a worker's dump child calls itself (`comm`). It is a copy of the worker, command line and all, for the time of
+/// a dump, and no process of the server's.
+const DUMP_CHILD: &str = "heapsee-dump";
+
 /// A process's part in its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -137,7 +141,8 @@ fn read_table() -> io::Result<Vec<Entry>> {
     let own = std::process::id();
     // A process that ends meanwhile, or that hidepid hides, is left out.
     let entry = |pid| {
-        let (stat, status) = (procfs::stat(pid).ok()?, procfs::status(pid).ok()?);
+        let stat = procfs::stat(pid).ok().filter(|stat| stat.comm != DUMP_CHILD)?;
+        let status = procfs::status(pid).ok()?;
         let argv = procfs::command_line(pid).ok().filter(|argv| !argv.is_empty())?;
         let recognised = recognise(&argv);
         (pid != own).then_some(Entry { pid, stat, status, argv, recognised })

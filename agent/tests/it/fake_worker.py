@@ -127,6 +127,8 @@ def end(outcome, **texts):
 
 def dump():
     if options.child:
+        with open("/proc/self/comm", "w") as file:
+            file.write("heapsee-dump")
         page.set(child_pid=os.getpid())
     reach("snapshot")
     reach("walking")

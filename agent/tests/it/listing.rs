@@ -59,6 +59,19 @@ fn other_python_processes_are_shown_only_if_asked_for() {
 }
 
 #[test]
+fn a_dump_child_is_no_worker() {
+    let mut worker = Worker::start(&["--child", "--hold", "walking", "--title", "with-a-dump-child"]);
+    let store = tempfile::tempdir().unwrap();
+    let agent = Agent::start(store.path(), &["dump", "--pid", &worker.pid().to_string()]);
+    worker.expect("at walking");
+    let rows = list(&["--name", "with-a-dump-child"]);
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((rows[0]["pid"].as_u64(), rows[0]["state"].as_str()), (Some(worker.pid().into()), Some("walking")));
+    worker.go();
+    agent.end().path();
+}
+
+#[test]
 fn names_narrow_the_list() {
     let worker = Worker::start(&["--title", "narrow-the-list"]);
     let rows = list(&["--name", "Narrow-The-List"]);
