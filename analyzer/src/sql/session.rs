@@ -159,7 +159,7 @@ impl Session {
         if !statement.readonly() {
             return Err(SessionError::NotAQuery.into());
         }
-        let mut collected = begin(statement.column_names().into_iter().map(str::to_owned).collect());
+        let mut collected = begin(statement.column_names().map(str::to_owned).collect());
         let mut rows = statement.query(params).map_err(explain)?;
         while let Some(row) = rows.next().map_err(explain)? {
             each(&mut collected, row)?;

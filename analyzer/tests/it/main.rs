@@ -1,0 +1,4 @@
+//! The analyzer's integration tests, one binary.
+
+mod shell;
+mod sql;
