@@ -18,6 +18,8 @@ mod session;
 pub(crate) mod testing;
 mod text;
 mod view;
+#[cfg(test)]
+mod view_tests;
 
 use std::borrow::Cow;
 use std::ops::Range;

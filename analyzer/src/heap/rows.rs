@@ -151,16 +151,17 @@ impl Rows {
         id
     }
 
-    /// The same rows without some, which are given in ascending order.
+    /// The same rows without some, which are given in ascending order. Addresses are not taken along: whoever knows of
+    /// rows to be dropped has them already.
     pub(super) fn without(&self, dropped: &[u32]) -> Rows {
-        let mut kept = Rows { type_names: self.type_names.clone(), ..Rows::default() };
+        let mut kept = Rows::default();
         let mut dropped = dropped.iter().copied().peekable();
         let (mut text_start, mut ref_start) = (0, 0);
-        for row in 0..self.len() {
+        for row in 0..self.types.len() {
             let (text_end, ref_end) = (self.text_ends[row] as usize, self.ref_ends[row] as usize);
             if dropped.next_if_eq(&(row as u32)).is_none() {
-                kept.addresses.push(self.addresses[row]);
-                kept.types.push(self.types[row]);
+                let type_id = kept.intern(&self.type_names[self.types[row] as usize]);
+                kept.types.push(type_id);
                 kept.sizes.push(Some(self.sizes.get(row as u32)));
                 kept.lengths.push(self.lengths.get_optional(row as u32));
                 kept.texts.extend_from_slice(&self.texts[text_start..text_end]);

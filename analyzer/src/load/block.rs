@@ -15,7 +15,7 @@ use super::{LoadError, LoadOptions};
 
 /// Bytes of text in a block, but for the rest of its last line: small enough to stay in the cache of a core and to be
 /// shared out evenly, large enough to be worth a task.
-const BLOCK: u64 = 1 << 21;
+pub(super) const BLOCK: u64 = 1 << 21;
 
 /// A line longer than this is refused, so that a file without line ends is not taken into memory whole.
 pub(super) const MAX_LINE: usize = 1 << 31;

@@ -10,6 +10,8 @@ mod error;
 mod input;
 mod parts;
 mod sidecar;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
