@@ -8,7 +8,10 @@ use heapsee::exit::{Exit, say};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = "\
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
 Examples:
   heapsee summary worker.dump              which types take up the memory
   heapsee shell                            then: read worker.dump
@@ -16,7 +19,8 @@ Examples:
 Dumps are read plain, gzipped or zstd-compressed; the sidecar worker.dump.meta.json is used if it is there.
 
 Exit codes: 0 all is well; 1 a command failed or the dump's content is bad; 2 the command line makes no sense;
-3 an input cannot be read (missing, not permitted, a directory).")]
+3 an input cannot be read (missing, not permitted, a directory)."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

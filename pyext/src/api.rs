@@ -4,6 +4,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use heapsee_format::naming;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -13,7 +14,7 @@ use crate::snapshot::{self, Request, Target};
 use crate::state::{self, Config, Mode};
 use crate::trigger::handler;
 use crate::walk::{self, Walker};
-use crate::{clock, control, fork, trigger};
+use crate::{clock, control, cpython, fork, trigger};
 
 pyo3::create_exception!(
     heapsee,
@@ -64,6 +65,12 @@ pub fn dump_to_file(py: Python<'_>, fd: RawFd) -> PyResult<()> {
     dump(py, Target::File(fd), installed_mode(), None).map(drop)
 }
 
+/// The name of a dump that is asked for at this time (nanoseconds since the epoch).
+#[pyfunction]
+pub fn dump_name(at_ns: u64) -> String {
+    naming::dump_name(&clock::isoformat(&clock::local(at_ns)), std::process::id())
+}
+
 /// What `heapsee.status` says.
 #[pyfunction]
 pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
@@ -91,12 +98,14 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 
 fn add_counts(dict: &Bound<'_, PyDict>) -> PyResult<()> {
     let page = control::page();
-    let numbers: [(&str, Option<u64>); 9] = [
+    let numbers: [(&str, Option<u64>); 11] = [
         ("dumps_started", page.map(|page| page.started.load(Relaxed))),
         ("dumps_finished", page.map(|page| page.finished.load(Relaxed))),
         ("signals", page.map(|page| page.signals.load(Relaxed))),
         ("signals_merged", page.map(|page| page.signals_merged.load(Relaxed))),
         ("signals_ignored", page.map(|page| page.signals_ignored.load(Relaxed))),
+        ("requested_at_ns", page.map(|page| page.started_at.load(Relaxed))),
+        ("child_pid", page.map(|page| u64::from(page.child_pid.load(Relaxed)))),
         ("objects", page.map(|page| page.objects.load(Relaxed))),
         ("bytes", page.map(|page| page.bytes.load(Relaxed))),
         ("gil_wait_ns", page.map(|page| page.gil_wait_ns.load(Relaxed))),
@@ -120,6 +129,12 @@ pub fn size_of(object: &Bound<'_, PyAny>) -> u64 {
 #[pyfunction]
 pub fn get_referents<'py>(object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
     walk::referents(object)
+}
+
+/// The mirrored layouts, for the tests to hold against CPython's own headers.
+#[pyfunction(name = "_layout")]
+pub fn layout() -> Vec<(&'static str, &'static str, usize)> {
+    cpython::layout::table()
 }
 
 /// The interpreter is going (`atexit`).

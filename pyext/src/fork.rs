@@ -18,8 +18,7 @@ use crate::trigger;
 
 static GATE: Mutex<()> = Mutex::new(());
 
-/// Holds forks up while something is under way that a copy of the process must not find half done: a file open for
-/// a moment (the child would keep its descriptor), a clone whose pidfd is not yet noted.
+/// Holds forks up while a file is open for a moment: the child would keep its descriptor for ever.
 ///
 /// Keep it short. Taken before the lock of [`state`], never after, and never while waiting for the GIL.
 pub fn gate() -> MutexGuard<'static, ()> {

@@ -40,9 +40,11 @@ fn heapsee_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::dump_to_directory, module)?)?;
     module.add_function(wrap_pyfunction!(api::dump_to_path, module)?)?;
     module.add_function(wrap_pyfunction!(api::dump_to_file, module)?)?;
+    module.add_function(wrap_pyfunction!(api::dump_name, module)?)?;
     module.add_function(wrap_pyfunction!(api::status, module)?)?;
     module.add_function(wrap_pyfunction!(api::size_of, module)?)?;
     module.add_function(wrap_pyfunction!(api::get_referents, module)?)?;
+    module.add_function(wrap_pyfunction!(api::layout, module)?)?;
     module.add_function(wrap_pyfunction!(api::shut_down, module)?)?;
     module.add_function(wrap_pyfunction!(api::fork_begins, module)?)?;
     module.add_function(wrap_pyfunction!(api::fork_is_over, module)?)?;

@@ -4,7 +4,6 @@
 //! forks take it (see [`crate::fork`]) and lets functions called with the GIL held take it too.
 
 use std::collections::BTreeMap;
-use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -104,8 +103,6 @@ pub struct State {
     pub python_forks: bool,
     /// False in a child of Python's fork until the interpreter has been repaired there.
     pub python_ready: bool,
-    /// The pidfd of the dump child, for a fork's child to close; -1: none.
-    pub child_pidfd: RawFd,
     /// Why the last fork's child could not be armed.
     pub rearm_error: Option<String>,
 }
@@ -126,7 +123,6 @@ static STATE: Mutex<State> = Mutex::new(State {
     shutting_down: false,
     python_forks: false,
     python_ready: true,
-    child_pidfd: -1,
     rearm_error: None,
 });
 

@@ -25,6 +25,8 @@ class Status(TypedDict):
     signals: int
     signals_merged: int
     signals_ignored: int
+    requested_at_ns: int
+    child_pid: int
     objects: int
     bytes: int
     gil_wait_ns: int

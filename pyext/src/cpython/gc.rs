@@ -168,7 +168,11 @@ impl CollectorSwitches {
                 found.map(|function| Switch { function, module }).ok_or_else(|| PyErr::fetch(py))
             }
         };
-        Ok(CollectorSwitches { disable: switch("disable")?, enable: switch("enable")?, is_enabled: switch("isenabled")? })
+        Ok(CollectorSwitches {
+            disable: switch("disable")?,
+            enable: switch("enable")?,
+            is_enabled: switch("isenabled")?,
+        })
     }
 
     /// Switches the collector off, until the guard is dropped.

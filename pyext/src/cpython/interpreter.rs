@@ -170,5 +170,8 @@ impl Threads {
 
 /// Whether running frames are laid out as [`frame`] believes.
 pub fn frames_fit(heap: &StillHeap, threads: &Threads) -> bool {
-    threads.iter().flat_map(|thread| thread.frames(heap)).all(|frame| frame::layout_fits(frame, |name| !name.is_empty()))
+    threads
+        .iter()
+        .flat_map(|thread| thread.frames(heap))
+        .all(|frame| frame::layout_fits(frame, |name| !name.is_empty()))
 }

@@ -2,13 +2,13 @@
 
 use std::mem::offset_of;
 
-#[cfg(Py_3_11)]
-use super::frame::{FrameObject, InterpreterFrame};
-#[cfg(Py_3_13)]
-use super::inline_values::Values;
 use super::frame::Code;
 #[cfg(Py_3_11)]
+use super::frame::{FrameObject, InterpreterFrame};
+#[cfg(Py_3_11)]
 use super::inline_values::Keys;
+#[cfg(Py_3_13)]
+use super::inline_values::Values;
 
 /// `(structure, field, offset in bytes)`, named as CPython's headers name them.
 pub fn table() -> Vec<(&'static str, &'static str, usize)> {

@@ -128,7 +128,8 @@ impl<'h> Object<'h> {
     /// The items of a list itself; nothing for any other object.
     pub fn items(self) -> impl Iterator<Item = Object<'h>> {
         // SAFETY: the check comes before the reads; a list keeps its items alive.
-        let len = unsafe { if ffi::PyList_CheckExact(self.as_ptr()) == 0 { 0 } else { ffi::PyList_GET_SIZE(self.as_ptr()) } };
+        let len =
+            unsafe { if ffi::PyList_CheckExact(self.as_ptr()) == 0 { 0 } else { ffi::PyList_GET_SIZE(self.as_ptr()) } };
         (0..len).filter_map(move |i| unsafe { self.from_field(ffi::PyList_GET_ITEM(self.as_ptr(), i)) })
     }
 

@@ -137,8 +137,7 @@ impl<'h> TypeObject<'h> {
     pub fn qualname(self) -> String {
         if self.is_heap_type() {
             // SAFETY: heap types have this structure; it keeps its qualname alive.
-            let qualname =
-                unsafe { self.0.from_field((*self.0.as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_qualname) };
+            let qualname = unsafe { self.0.from_field((*self.0.as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_qualname) };
             if let Some(qualname) = qualname.and_then(Object::str_value) {
                 return qualname;
             }

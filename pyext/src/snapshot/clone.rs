@@ -4,7 +4,6 @@
 //! the application of a child it knows nothing of, and its `waitpid(-1)` does not see it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
@@ -12,27 +11,8 @@ use nix::errno::Errno;
 pub enum Side {
     /// This is the copy.
     Child,
-    /// This is the worker.
-    Parent(Child),
-}
-
-/// The copy, as the worker sees it.
-pub struct Child {
-    /// Its pid.
-    pub pid: i32,
-    pidfd: Option<OwnedFd>,
-}
-
-impl Child {
-    /// Its pidfd; none before Linux 5.2.
-    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
-    }
-
-    /// The pidfd's number, -1 if there is none.
-    pub fn pidfd_number(&self) -> RawFd {
-        self.pidfd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
-    }
+    /// This is the worker; the copy has this pid.
+    Parent(i32),
 }
 
 /// Clones this process, with this thread only, without a signal at its end.
@@ -44,20 +24,13 @@ impl Child {
 /// On [`Side::Child`], all that other threads had in hand stays as it was, for ever: the caller must use no lock
 /// and no allocator of the worker, must not return into code that would, and must end with `_exit`.
 pub unsafe fn clone_process() -> io::Result<Side> {
-    let mut pidfd: RawFd = -1;
-    let flags = libc::CLONE_PIDFD as libc::c_long;
-    let no_stack: libc::c_long = 0;
-    // SAFETY: without CLONE_VM the child has a copy of this stack and of thread-local storage and goes on here. The
-    // kernel writes the pidfd to `pidfd`. The first three arguments are the same on all architectures; the rest is 0.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, no_stack, &raw mut pidfd, 0, 0) };
-    match pid {
+    let (no_flags, no_stack) = (0 as libc::c_long, 0 as libc::c_long);
+    // SAFETY: without CLONE_VM the child has a copy of this stack and of thread-local storage and goes on here. All
+    // further arguments are 0, so that their order, which differs between architectures, does not matter.
+    match unsafe { libc::syscall(libc::SYS_clone, no_flags, no_stack, 0, 0, 0) } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Side::Child),
-        pid => {
-            // SAFETY: a fresh descriptor that only we know of. Older kernels ignore the flag and leave the -1.
-            let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-            Ok(Side::Parent(Child { pid: pid as i32, pidfd }))
-        }
+        pid => Ok(Side::Parent(pid as i32)),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::problem::{Problem, explain};
 use crate::state::{self, Distributions, Mode, Turn};
 use crate::trigger::handler::{self, Sender};
 use crate::walk::Walker;
-use crate::{clock, control, distributions, fork, process_info};
+use crate::{clock, control, distributions, process_info};
 
 /// Where a dump goes.
 #[derive(Clone, Debug)]
@@ -107,6 +107,7 @@ pub fn take(request: Request) -> Result<Option<PathBuf>, Problem> {
     page.gil_wait_ns.store(0, Relaxed);
     page.pause_ns.store(0, Relaxed);
     let number = page.begin(request.at_ns);
+    let _end = End { page, number };
     let from_signal = request.sender.is_some();
     if from_signal {
         handler::request_taken();
@@ -114,6 +115,21 @@ pub fn take(request: Request) -> Result<Option<PathBuf>, Problem> {
     let target = request.target.clone();
     let result = prepare(request, page, asked).and_then(|(job, mode)| run(&job, mode, number, from_signal));
     finish(page, number, target, result)
+}
+
+/// Ends the dump in the page when nothing else has, which is after a panic: it would seem to be under way for ever, and
+/// every later signal would be merged into it.
+struct End {
+    page: &'static ControlPage,
+    number: u64,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if !ended(self.page, self.number) {
+            self.page.end(Outcome::Failed, "heapsee failed with a bug of its own in the worker, which is unharmed");
+        }
+    }
 }
 
 /// Makes sure that the page tells how the dump ended, whoever got how far.
@@ -203,23 +219,19 @@ fn run(job: &Job, mode: Mode, number: u64, from_signal: bool) -> Result<(), Fail
     inline(job, from_signal)
 }
 
-/// The outer error: no GIL to be had. The inner one: no clone.
-fn by_fork(job: &Job, from_signal: bool) -> Result<io::Result<clone::Child>, Failure> {
+/// Returns the child's pid. The outer error: no GIL to be had. The inner one: no clone.
+fn by_fork(job: &Job, from_signal: bool) -> Result<io::Result<i32>, Failure> {
     with_gil(from_signal, |py| {
         let paused = Instant::now();
         begin_pause(job);
         let moment = job.walker.hold(py);
         let cloned = {
-            let _gate = fork::gate();
             let _blocked = signals::block_all();
             // SAFETY: the child goes straight into child::run, which never returns and touches nothing that another
             // thread may have left half done: neither the process's allocator nor any lock.
             match unsafe { clone::clone_process() } {
                 Ok(clone::Side::Child) => child::run(job, &moment),
-                Ok(clone::Side::Parent(child)) => {
-                    state::lock().child_pidfd = child.pidfd_number();
-                    Ok(child)
-                }
+                Ok(clone::Side::Parent(pid)) => Ok(pid),
                 Err(error) => Err(error),
             }
         };
@@ -229,7 +241,7 @@ fn by_fork(job: &Job, from_signal: bool) -> Result<io::Result<clone::Child>, Fai
     })
 }
 
-fn wait(job: &Job, child: clone::Child, number: u64) -> Result<(), Failure> {
+fn wait(job: &Job, child: i32, number: u64) -> Result<(), Failure> {
     let page = job.page;
     let end = reap::wait(child);
     if !ended(page, number) {

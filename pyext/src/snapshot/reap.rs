@@ -1,27 +1,19 @@
 //! Waiting for the dump child, and saying why it ended when it did not say so itself.
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread;
-use std::time::Duration;
 
 use heapsee_format::control::ControlPage;
 use heapsee_format::naming;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::child::WATCHDOG_SECONDS;
-use super::clone::Child;
 use crate::problem::Problem;
-use crate::{arena, process_info, publish, state};
-
-/// Where there is no pidfd (before Linux 5.2), how often to look.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+use crate::{arena, process_info, publish};
 
 /// How a child ended.
 pub struct End {
@@ -30,28 +22,22 @@ pub struct End {
     temporaries: Vec<String>,
 }
 
-/// Waits until the child has ended and leaves no zombie. Takes no signal and no GIL; a watchdog ends the child.
-pub fn wait(child: Child) -> End {
-    if let Some(pidfd) = child.pidfd() {
-        let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-        while matches!(poll(&mut fds, PollTimeout::NONE), Err(Errno::EINTR)) {}
-    }
-    // Until it is waited for, a dead child still has a start time.
-    let start_time = process_info::start_time(&child.pid.to_string());
-    let status = reap(child.pid);
-    state::lock().child_pidfd = -1;
-    let writer = u32::try_from(child.pid).ok().zip(start_time);
+/// Waits until the child has ended and leaves no zombie. Needs no GIL; the child's watchdog bounds it.
+pub fn wait(child: i32) -> End {
+    // Until it is reaped, a dead child still has a start time, and nobody else can get its pid.
+    let _ = wait_for(child, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+    let start_time = process_info::start_time(&child.to_string());
+    let status = wait_for(child, WaitPidFlag::WEXITED);
+    let writer = u32::try_from(child).ok().zip(start_time);
     let name = |serial| writer.map(|(pid, start_time)| naming::temp_name(pid, start_time, serial));
     End { status, temporaries: [publish::DUMP, publish::SIDECAR].into_iter().filter_map(name).collect() }
 }
 
-/// By pid: it cannot have been given to another process before this call. `__WALL`, because a child without a signal at
-/// its end is invisible otherwise.
-fn reap(pid: i32) -> Option<WaitStatus> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::__WALL;
+/// `__WALL`, because a child without a signal at its end is invisible otherwise. None: somebody else has waited for it.
+fn wait_for(child: i32, flags: WaitPidFlag) -> Option<WaitStatus> {
     loop {
-        match waitid(Id::Pid(Pid::from_raw(pid)), flags) {
-            Err(Errno::EINTR) => thread::sleep(LOOK_EVERY),
+        match waitid(Id::Pid(Pid::from_raw(child)), flags | WaitPidFlag::__WALL) {
+            Err(Errno::EINTR) => {}
             result => return result.ok(),
         }
     }

@@ -23,7 +23,7 @@ pub struct Walked {
     report: Report,
     digester: Digester,
     in_child: bool,
-    started: Instant,
+    walk_ns: u64,
     write_ns: u64,
 }
 
@@ -55,7 +55,7 @@ pub unsafe fn walk(job: &Job, moment: &Moment, output: &mut Output, in_child: bo
     let report = unsafe { walk::walk(job.walker, moment, &WalkOptions { in_child }, &mut lines) };
     let Lines { digester, write_ns, .. } = lines;
     let report = report.map_err(|error| output.problem("write", &error))?;
-    Ok(Walked { report, digester, in_child, started, write_ns })
+    Ok(Walked { report, digester, in_child, walk_ns: nanoseconds(started), write_ns })
 }
 
 /// Syncs the file, writes its sidecar and gives both their names. Returns the dump's path, for people to read.
@@ -64,7 +64,6 @@ pub unsafe fn walk(job: &Job, moment: &Moment, output: &mut Output, in_child: bo
 /// The disk is full or failing, or the directory is gone.
 pub fn publish(job: &Job, output: Output, walked: Walked) -> Result<String, Problem> {
     job.page.set_state(DumpState::Publishing);
-    let walk_ns = nanoseconds(walked.started);
     let digest = walked.digester.finish();
     job.page.objects.store(digest.lines, Relaxed);
     job.page.bytes.store(digest.size, Relaxed);
@@ -75,7 +74,7 @@ pub fn publish(job: &Job, output: Output, walked: Walked) -> Result<String, Prob
     meta.timings = meta::Timings {
         gil_wait_ns: job.page.gil_wait_ns.load(Relaxed),
         pause_ns: pause(job.page),
-        walk_ns,
+        walk_ns: walked.walk_ns,
         write_ns: walked.write_ns,
     };
     meta.memory.child_private_dirty = walked.in_child.then(private_dirty).flatten();

@@ -7,7 +7,6 @@ pub mod handler;
 mod semaphore;
 mod watcher;
 
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::problem::Problem;
@@ -73,11 +72,6 @@ pub fn shut_down() {
 /// In a forked child of the application: its own page, its own watcher. Called with everything locked, while the
 /// child has one thread.
 pub fn rearm_in_child(state: &mut State) {
-    if state.child_pidfd >= 0 {
-        // SAFETY: noted by the thread that owned it, which does not exist in this process.
-        drop(unsafe { OwnedFd::from_raw_fd(state.child_pidfd) });
-        state.child_pidfd = -1;
-    }
     (state.dumping, state.installing) = (false, false);
     (state.watchers, state.watcher_stops, state.watcher_wants_gil) = (0, false, false);
     let renewed = control::renew(state);

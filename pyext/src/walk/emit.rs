@@ -83,7 +83,11 @@ impl<'h, 's> Walk<'h, 's> {
 
     fn write(&mut self, object: Object<'h>) -> io::Result<()> {
         let address = object.address();
-        self.sink.progress(self.counts.objects, self.bytes_written + self.lines.len() as u64, object.ty().object().address());
+        self.sink.progress(
+            self.counts.objects,
+            self.bytes_written + self.lines.len() as u64,
+            object.ty().object().address(),
+        );
         let info = self.types.of(object);
         let inline = object.inline_values(info.ty);
         let is_running = self.running.binary_search(&address).is_ok();

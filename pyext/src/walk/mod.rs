@@ -90,7 +90,11 @@ impl Walker {
     /// # Errors
     /// An interpreter whose frames are not laid out as this build believes, or that raises when asked.
     pub fn new(py: Python<'_>) -> Result<Walker, WalkerError> {
-        let walker = Walker { interpreter: Interpreter::new(py)?, lists: Lists::find(py), switches: CollectorSwitches::new(py)? };
+        let walker = Walker {
+            interpreter: Interpreter::new(py)?,
+            lists: Lists::find(py),
+            switches: CollectorSwitches::new(py)?,
+        };
         let moment = walker.hold(py);
         // SAFETY: the GIL is held and no code that changes objects runs while the proof lives.
         let heap = unsafe { StillHeap::assume() };
@@ -101,7 +105,7 @@ impl Walker {
         } else {
             Err(WalkerError::Unsupported(format!(
                 "this CPython ({}) lays its frames out in another way than the one heapsee was built for: install heapsee for it",
-                py.version()
+                py.version_str()
             )))
         }
     }
@@ -110,7 +114,9 @@ impl Walker {
     pub fn describe(&self) -> String {
         let tracked = match self.lists {
             Some(_) => "follows the collector's lists",
-            None => "asks gc.get_objects(), which is slower, and misses frozen objects: the collector's lists were not found",
+            None => {
+                "asks gc.get_objects(), which is slower, and misses frozen objects: the collector's lists were not found"
+            }
         };
         let threads = if self.interpreter.knows_thread_ids() { "" } else { "; threads have no ids" };
         format!("{tracked}{threads}")

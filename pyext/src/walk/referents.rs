@@ -22,7 +22,13 @@ impl<'h> Referents<'h> {
     /// * anything else: what its traverse visits, in its order, repeats kept;
     ///
     /// and the type of an instance of a heap type, where its traverse forgets it.
-    pub fn of(&mut self, object: Object<'h>, info: &TypeInfo<'h>, inline: Option<&InlineValues<'h>>, is_running: bool) -> &[Object<'h>] {
+    pub fn of(
+        &mut self,
+        object: Object<'h>,
+        info: &TypeInfo<'h>,
+        inline: Option<&InlineValues<'h>>,
+        is_running: bool,
+    ) -> &[Object<'h>] {
         self.found.clear();
         match info.kind {
             Kind::Dict => self.add_entries(object),
@@ -63,8 +69,8 @@ impl<'h> Referents<'h> {
         self.scratch.clear();
         self.scratch.extend(inline.in_traverse_order());
         // A traverse that forgets the values gets them all the same, in front.
-        let (start, end) =
-            find_run(&self.found[from..], &self.scratch).map_or((from, from), |at| (from + at, from + at + self.scratch.len()));
+        let (start, end) = find_run(&self.found[from..], &self.scratch)
+            .map_or((from, from), |at| (from + at, from + at + self.scratch.len()));
         self.found.splice(start..end, inline.pairs().flat_map(|(name, value)| [name, value]));
     }
 }

@@ -38,7 +38,8 @@ impl Visited {
         if branch.is_empty() {
             branch.resize(BRANCH_LEAVES, None);
         }
-        let leaf = branch[(address >> LEAF_BITS) as usize % BRANCH_LEAVES].get_or_insert_with(|| Box::new([0; LEAF_WORDS]));
+        let leaf =
+            branch[(address >> LEAF_BITS) as usize % BRANCH_LEAVES].get_or_insert_with(|| Box::new([0; LEAF_WORDS]));
         let bit = address >> 4;
         let word = &mut leaf[(bit >> 6) as usize % LEAF_WORDS];
         let mask = 1 << (bit & 63);

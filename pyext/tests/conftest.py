@@ -1,0 +1,204 @@
+"""A worker to be dumped: a Python process of its own that does what a test tells it, line by line.
+
+The worker waits for orders in ``stdin.readline()``, as a server waits for requests. An order is Python source; what it
+leaves in ``result`` comes back as JSON. So a test never has to guess whether the worker is ready.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+DEADLINE = 60.0
+
+LOOP = """
+import json, os, signal, sys, traceback
+scope = {"os": os, "signal": signal, "sys": sys}
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+for order in sys.stdin:
+    scope["result"] = None
+    try:
+        exec(json.loads(order), scope)
+        answer = {"result": scope["result"]}
+    except BaseException as error:
+        answer = {"error": [type(error).__name__, str(error)]}
+    answers.write(json.dumps(answer) + "\\n")
+    answers.flush()
+"""
+
+
+def eventually(condition, what):
+    """Wait for ``condition()`` to be true and return what it gave."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {DEADLINE:.0f} s: {what}"
+        time.sleep(0.002)
+
+
+class WorkerError(Exception):
+    """What an order raised: the exception's name and text."""
+
+
+class Worker:
+    """See the module's text."""
+
+    def __init__(self, directory, command=()):
+        self.directory = directory
+        self.process = subprocess.Popen(
+            [*command, sys.executable, "-c", LOOP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            start_new_session=True,
+            env={**os.environ, "TMPDIR": str(directory)},
+        )
+        self.pid = self("result = os.getpid()")
+        self("import heapsee")
+
+    def send(self, source):
+        """Give an order without waiting for its end."""
+        self.process.stdin.write(json.dumps(source) + "\n")
+
+    def receive(self):
+        answer = json.loads(self.process.stdout.readline() or '{"error": ["EOFError", "the worker has ended"]}')
+        if "error" in answer:
+            raise WorkerError(*answer["error"])
+        return answer["result"]
+
+    def __call__(self, source):
+        """Give an order and return its result."""
+        self.send(source)
+        return self.receive()
+
+    def install(self, arguments=""):
+        self(f"heapsee.install_memory_dumper({arguments})")
+
+    def status(self):
+        return self("result = heapsee.status()")
+
+    def kill(self, number=signal.SIGPROF):
+        os.kill(self.pid, number)
+
+    def dump(self):
+        """Have a signal make a dump; return the status after it."""
+        number = self.status()["dumps_finished"] + 1
+        self.kill()
+        return self.finished(number)
+
+    def finished(self, number):
+        """The status once ``number`` dumps have ended."""
+
+        def status():
+            status = self.status()
+            return status if status["dumps_finished"] >= number else None
+
+        return eventually(status, f"dump {number} has ended")
+
+    def grow(self, objects):
+        """Make the heap large enough for a dump to take a moment."""
+        self(f"keep = [{{'number': i, 'text': str(i)}} for i in range({objects} // 3)]")
+
+    def children(self):
+        """Pids of all children, those without a signal at their end included."""
+        return children(self.pid)
+
+    def stopped_child(self):
+        """Signal for a dump and stop its child in the middle of its walk; return the child's pid."""
+        self.grow(1_000_000)
+        for _ in range(10):
+            number = self.status()["dumps_finished"] + 1
+            self.kill()
+            child = eventually(self.walking_child, "the child has begun to walk")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGSTOP)
+                if eventually(lambda pid=child: process_state(pid) in "TZ?" and process_state(pid), "it stops") == "T":
+                    return child
+            self.finished(number)
+        raise AssertionError("ten dump children were done before they could be stopped")
+
+    def walking_child(self):
+        """The pid of a dump child that has written some objects."""
+        status = self.status()
+        return status["objects"] and status["child_pid"]
+
+    def threads(self):
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sorted((task / "comm").read_text().strip() for task in tasks)
+
+    def close(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            return self.process.wait(DEADLINE)
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+
+
+def process_state(pid):
+    """The letter of a process's state: T stopped, Z zombie; ? when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "?"
+
+
+def children(pid):
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def check_dump(path):
+    """The dump at ``path`` is whole and agrees with its sidecar, which is returned."""
+    path = Path(path)
+    data = path.read_bytes()
+    meta = json.loads(path.with_name(path.name + ".meta.json").read_text())
+    lines = data.splitlines()
+    assert meta["schema"] == "heapsee.dump-meta/1"
+    assert meta["file"] == {
+        "name": path.name,
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "lines": len(lines),
+    }
+    assert data.endswith(b"\n")
+    assert meta["counts"]["objects"] == len(lines) > 1000
+    addresses = {json.loads(line)["address"] for line in lines}
+    assert len(addresses) == len(lines)
+    for thread in meta["threads"]:
+        assert {frame["address"] for frame in thread["frames"]} <= addresses
+    assert path.stat().st_mode & 0o777 == 0o600
+    return meta
+
+
+def names(directory):
+    return sorted(os.listdir(directory))
+
+
+@pytest.fixture
+def worker(tmp_path):
+    worker = Worker(tmp_path)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def armed(worker):
+    """A worker with the dumper installed as the seed does it."""
+    worker.install()
+    return worker

@@ -1,0 +1,161 @@
+"""Every line says what the object itself says: its referents, in order, and its size.
+
+Held against `gc.get_referents` and `sys.getsizeof` for every object of this process, the zoo's among them.
+"""
+
+import gc
+import importlib
+import sys
+import types
+
+import pytest
+import truth_zoo
+from truth_reference import Expected, Sighting, inline_array, is_static_type, reachable, running_frames
+from truth_support import dump
+
+LIBRARY = """
+    aifc argparse ast asyncio base64 bdb binascii bisect bz2 calendar cgi cmath code codecs codeop collections.abc
+    colorsys compileall concurrent.futures configparser contextlib copy copyreg csv ctypes curses datetime decimal
+    difflib dis doctest email.message encodings.idna enum fileinput fnmatch fractions ftplib getopt gettext glob gzip
+    hashlib heapq hmac html.parser http.client http.cookies http.server imaplib inspect ipaddress json keyword
+    linecache locale logging.config lzma mailbox mimetypes mmap multiprocessing.pool netrc ntpath numbers opcode
+    optparse pdb pickle pickletools pkgutil platform plistlib poplib posixpath pprint profile pstats pyclbr pydoc
+    queue quopri random readline resource runpy sched secrets select selectors shelve shlex signal smtplib socket
+    socketserver sqlite3 ssl statistics string stringprep struct subprocess symtable sysconfig syslog tarfile
+    tempfile termios textwrap threading timeit tokenize trace tracemalloc tty turtle typing unicodedata
+    unittest.mock urllib.request uuid venv warnings wave weakref wsgiref.simple_server xml.dom.minidom xml.sax
+    xmlrpc.client zipapp zipfile zlib zoneinfo
+""".split()
+
+
+def import_library():
+    """Imports what there is of the standard library; returns how much there was."""
+    count = 0
+    for name in LIBRARY:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+        count += 1
+    return count
+
+
+class Comparison:
+    """A dump of this process and what its objects had to say before and after."""
+
+    def __init__(self):
+        self.specimens = truth_zoo.specimens()
+        self.specimens.update(truth_zoo.bombs())
+        self.modules = import_library()
+        gc.collect()
+        gc.disable()
+        try:
+            running = running_frames()
+            self.held = reachable(gc.get_objects())
+            before = {address: Sighting(item) for address, item in self.held.items() if address not in running}
+            self.specimens_inline = {label for label, item in self.specimens.items() if inline_array(item)}
+            truth_zoo.heard.clear()
+            self.dump = dump()
+            self.heard = list(truth_zoo.heard)
+            after = {address: Sighting(self.held[address]) for address in before}
+        finally:
+            gc.enable()
+        # What has changed while we looked is ours: the tables above, and what dumping leaves in caches.
+        self.changed = [self.held[address] for address, seen in before.items() if after[address] != seen]
+        self.stable = {address: seen for address, seen in before.items() if after[address] == seen}
+
+    def expected(self):
+        """Each object that has not changed, with its line and what that should say."""
+        for address, seen in self.stable.items():
+            item = self.held[address]
+            if not is_static_type(item):
+                yield item, self.dump.objects.get(address), Expected(item, seen)
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return Comparison()
+
+
+def name(comparison, item):
+    labels = [label for label, specimen in comparison.specimens.items() if specimen is item]
+    return labels[0] if labels else f"a {type(item).__name__}"
+
+
+def test_the_comparison_is_of_nearly_everything(comparison):
+    assert comparison.modules >= 100
+    assert len(comparison.held) > 100_000
+    assert len(comparison.changed) < 100
+    zoo = {id(item) for item in comparison.specimens.values()}
+    assert not zoo & {id(item) for item in comparison.changed}
+    assert zoo <= comparison.stable.keys()
+
+
+def test_every_object_is_a_line_and_no_reference_dangles(comparison):
+    missing = [name(comparison, item) for address, item in comparison.held.items() if address not in comparison.dump.objects]
+    assert missing == []
+    referred = {address for line in comparison.dump.objects.values() for address in line["refs"]}
+    assert referred <= comparison.dump.objects.keys()
+    assert comparison.dump.meta["counts"]["dangling_refs"] == 0
+    assert comparison.dump.meta["counts"]["objects"] == len(comparison.dump.lines)
+
+
+def test_referents_and_their_order(comparison):
+    wrong = [
+        (name(comparison, item), line["refs"], expected.refs)
+        for item, line, expected in comparison.expected()
+        if line["refs"] != expected.refs
+    ]
+    assert not wrong, f"{len(wrong)} lines are wrong, as: {wrong[:5]}"
+
+
+def test_static_types_refer_to_nothing(comparison):
+    static = [item for item in comparison.held.values() if is_static_type(item)]
+    assert len(static) > 100
+    assert all(comparison.dump.of(item)["refs"] == [] for item in static)
+
+
+def test_sizes(comparison):
+    wrong = [
+        (name(comparison, item), line["size"], expected.size)
+        for item, line, expected in comparison.expected()
+        if line["size"] != expected.size
+    ]
+    assert not wrong, f"{len(wrong)} lines are wrong, as: {wrong[:20]}"
+
+
+def test_types(comparison):
+    for item, line, _ in comparison.expected():
+        if line["type"].isidentifier() and type(item).__flags__ & 1 << 9:
+            assert line["type"] == type(item).__name__
+
+
+def test_no_python_code_ran(comparison):
+    assert comparison.heard == []
+
+
+INLINE = sys.version_info >= (3, 11)
+
+
+def test_which_instances_have_no_dict(comparison):
+    """As they were made, not as memory says: the reference would be blind where it and the walk err alike."""
+    inline = {
+        "instance with attributes",
+        "instance with equal attributes",
+        "instance with attributes in another order",
+        "instance after a deletion",
+        "instance with an attribute deleted and set",
+        "instance with none left",
+        "instance that refers to itself",
+        "slots, opened",
+        "dataclass",
+    }
+    with_dict = {
+        "instance whose dict was asked for",
+        "instance of another class before",
+        "instance with a dict of its own",
+        "instance with forty attributes",
+        "instance with an odd attribute",
+    }
+    assert inline & comparison.specimens_inline == (inline if INLINE else set())
+    assert not with_dict & comparison.specimens_inline

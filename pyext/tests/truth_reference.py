@@ -1,0 +1,179 @@
+"""What lines should say, in plain Python, slowly: from `gc.get_referents`, `sys.getsizeof` and the objects themselves.
+
+An object is asked before the dump, for asking must not change what is dumped (:class:`Sighting`), and the rest once the
+dump is there: to name attributes that an instance keeps without a dict, the dict must be made.
+"""
+
+import ctypes
+import gc
+import sys
+import types
+from collections import Counter
+
+HEAP_TYPE = 1 << 9
+MANAGED_DICT = 1 << 4
+MANAGED_WEAKREF = 1 << 3
+INLINE_VALUES = 1 << 2
+HAVE_GC = 1 << 14
+WORD = ctypes.sizeof(ctypes.c_void_p)
+GC_HEADER = 2 * WORD
+
+# Makes an instance's dict without asking the instance, whatever its class has put in the way.
+_make_dict = ctypes.pythonapi.PyObject_GenericGetDict
+_make_dict.restype = ctypes.py_object
+_make_dict.argtypes = [ctypes.py_object, ctypes.c_void_p]
+
+
+def _word(address):
+    return ctypes.c_size_t.from_address(address).value
+
+
+def _byte(address):
+    return ctypes.c_uint8.from_address(address).value
+
+
+def inline_array(item):
+    """The address of the array of attributes that an instance keeps without a dict; 0 if it has none.
+
+    Told by the words before the object (CPython's Include/internal/pycore_object.h), which differ in each version.
+    """
+    kind = type(item)
+    if sys.version_info < (3, 11) or not kind.__flags__ & MANAGED_DICT:
+        return 0
+    if sys.version_info < (3, 12):
+        return _word(id(item) - 4 * WORD)
+    managed = _word(id(item) - 3 * WORD)
+    if sys.version_info < (3, 13):
+        return managed + 1 if managed & 1 else 0
+    values = id(item) + kind.__basicsize__
+    is_inline = kind.__flags__ & INLINE_VALUES and not managed and _byte(values + 3)
+    return values + WORD if is_inline else 0
+
+
+def has_type_reference(kind):
+    """Whether instances hold a reference to their type: it was made at run time."""
+    return bool(kind.__flags__ & HEAP_TYPE)
+
+
+def slot_values(item):
+    """How many of an instance's slots are set: a traverse visits them first."""
+    count = 0
+    kind = type(item)
+    while kind is not None:
+        for descriptor in vars(kind).values() if "__slots__" in vars(kind) else ():
+            if type(descriptor) is types.MemberDescriptorType:
+                try:
+                    descriptor.__get__(item, type(item))
+                except AttributeError:
+                    continue
+                count += 1
+        kind = kind.__base__
+    return count
+
+
+def _pairs(dictionary):
+    return [id(part) for pair in dict.items(dictionary) for part in pair]
+
+
+def _without_dict_part(item, visited):
+    """What the traverse of a subclass of dict visits beside the entries, which come last."""
+    values = Counter(id(value) for value in dict.values(item))
+    both = values + Counter(id(key) for key in dict.keys(item))
+    for part in (both, values):
+        start = len(visited) - sum(part.values())
+        if start >= 0 and Counter(visited[start:]) == part:
+            return visited[:start]
+    raise AssertionError(f"the traverse of {type(item)} does not end with the dict's")
+
+
+def size(item):
+    """What `sys.getsizeof` says; if it would have to run Python code, what the next function in C says."""
+    functions = [vars(kind)["__sizeof__"] for kind in type(item).__mro__ if "__sizeof__" in vars(kind)]
+    if type(functions[0]) is types.MethodDescriptorType and issubclass(type(item), functions[0].__objclass__):
+        return sys.getsizeof(item)
+    fitting = (
+        function
+        for function in functions
+        if type(function) is types.MethodDescriptorType and issubclass(type(item), function.__objclass__)
+    )
+    flags = type(item).__flags__
+    managed = MANAGED_DICT if sys.version_info >= (3, 11) else 0
+    managed |= MANAGED_WEAKREF if sys.version_info >= (3, 12) else 0
+    return next(fitting)(item) + (GC_HEADER if flags & HAVE_GC else 0) + (2 * WORD if flags & managed else 0)
+
+
+class Sighting:
+    """An object as it is before the dump."""
+
+    def __init__(self, item):
+        self.size = size(item)
+        self.visited = [id(referent) for referent in gc.get_referents(item)]
+        self.inline = inline_array(item)
+        self.entries = _pairs(item) if isinstance(item, dict) else None
+
+    def __eq__(self, other):
+        return vars(self) == vars(other)
+
+    __hash__ = None
+
+
+class Expected:
+    """What the line of an object should say; made after the dump, from what was seen before it."""
+
+    def __init__(self, item, seen):
+        self.refs = list(seen.visited)
+        self.size = seen.size
+        if seen.entries is not None:
+            self.refs = _without_dict_part(item, seen.visited)
+        if seen.inline:
+            self._name_attributes(item, seen)
+        if seen.entries is not None:
+            self.refs = seen.entries + self.refs
+        if has_type_reference(type(item)) and id(type(item)) not in self.refs:
+            self.refs.append(id(type(item)))
+
+    def _name_attributes(self, item, seen):
+        prefix = _byte(seen.inline - 1)
+        attributes = _make_dict(item, None)
+        values = [id(value) for value in attributes.values()]
+        start = slot_values(item)
+        end = start + len(values)
+        assert Counter(self.refs[start:end]) == Counter(values), f"attributes of {type(item)} are not where they should be"
+        self.refs[start:end] = _pairs(attributes)
+        if sys.version_info < (3, 13):
+            # The new dict has taken the array over, and says how long it is. In front of it stands its prefix.
+            self.size += prefix + sys.getsizeof(attributes) - dict.__basicsize__ - GC_HEADER
+
+
+def is_static_type(item):
+    """A type that was not made at run time: its own traverse must not be called, so it refers to nothing."""
+    return isinstance(item, type) and not has_type_reference(item)
+
+
+def running_frames():
+    """Addresses of the frames of all calls that run."""
+    addresses = set()
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            addresses.add(id(frame))
+            frame = frame.f_back
+    return addresses
+
+
+def reachable(start):
+    """Everything that can be reached from these, by address; held, so that nothing of it goes."""
+    held = {id(item): item for item in start}
+    pending = list(start)
+    while pending:
+        item = pending.pop()
+        neighbours = gc.get_referents(item)
+        if isinstance(item, dict):
+            neighbours.extend(dict.keys(item))
+        neighbours.append(type(item))
+        for neighbour in neighbours:
+            if id(neighbour) not in held:
+                held[id(neighbour)] = neighbour
+                pending.append(neighbour)
+    for ours in (held, pending, start):
+        held.pop(id(ours), None)
+    return held
