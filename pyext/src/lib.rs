@@ -33,6 +33,7 @@ fn heapsee_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
             "heapsee does not support free-threaded builds of Python yet: use the usual build of the same version",
         ));
     }
+    cpython::sizeof::calibrate(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DumpError", module.py().get_type::<api::DumpError>())?;
     module.add_function(wrap_pyfunction!(api::install, module)?)?;

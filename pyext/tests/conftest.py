@@ -143,7 +143,10 @@ class Worker:
         try:
             return self.process.wait(DEADLINE)
         finally:
-            self.process.kill()
+            # Its whole group, because a dump child that a test has stopped would stay so for ever.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
             self.process.stdout.close()
 
 

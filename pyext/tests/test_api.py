@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import heapsee
 import pytest
 from conftest import WorkerError, check_dump, names
+
+import heapsee
 
 
 def test_dump_memory_returns_the_path(worker):
@@ -35,16 +36,19 @@ def test_dump_memory_is_a_signal_handler(worker):
 
 def test_dump_memory_lets_other_threads_run(worker):
     worker.grow(300_000)
-    assert worker(
-        "import threading\n"
-        "count = 0; done = threading.Event()\n"
-        "def other():\n"
-        "    global count\n"
-        "    while not done.is_set(): count += 1\n"
-        "thread = threading.Thread(target=other); thread.start()\n"
-        "before = count; heapsee.dump_memory(); after = count\n"
-        "done.set(); thread.join(); result = after - before"
-    ) > 0
+    assert (
+        worker(
+            "import threading\n"
+            "count = 0; done = threading.Event()\n"
+            "def other():\n"
+            "    global count\n"
+            "    while not done.is_set(): count += 1\n"
+            "thread = threading.Thread(target=other); thread.start()\n"
+            "before = count; heapsee.dump_memory(); after = count\n"
+            "done.set(); thread.join(); result = after - before"
+        )
+        > 0
+    )
 
 
 def test_calls_from_many_threads_make_a_dump_each(worker):
@@ -113,7 +117,8 @@ def test_size_of_is_getsizeof():
     class Slots:
         __slots__ = ("a",)
 
-    for thing in [None, 1, 2**100, "text", b"bytes", [1, 2], (1,), {1: 2}, {1}, Slots(), test_size_of_is_getsizeof, sys]:
+    things = [None, 1, 2**100, "text", b"bytes", [1, 2], (1,), {1: 2}, {1}, Slots(), test_size_of_is_getsizeof, sys]
+    for thing in things:
         assert heapsee.size_of(thing) == sys.getsizeof(thing)
 
 
@@ -133,4 +138,5 @@ def test_status_has_what_its_stub_says():
 
 def test_importing_does_nothing():
     source = "import heapsee, os; print(heapsee.status()['installed'], os.listdir('/proc/self/task').__len__())"
-    assert subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout == "False 1\n"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout == "False 1\n"

@@ -37,10 +37,9 @@ def test_fifty_dumps_leave_nothing_behind(armed):
 
 def test_the_applications_waitpid_never_sees_it(armed):
     armed.stopped_child()
-    assert armed(
-        "try: result = os.waitpid(-1, os.WNOHANG)\n"
-        "except ChildProcessError: result = 'no child'"
-    ) == "no child"
+    assert (
+        armed("try: result = os.waitpid(-1, os.WNOHANG)\nexcept ChildProcessError: result = 'no child'") == "no child"
+    )
 
 
 def test_no_sigchld(armed):

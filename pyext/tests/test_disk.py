@@ -61,7 +61,8 @@ def test_the_disk_is_too_full_for_what_the_last_dump_took(tmp_path):
         status = worker.dump()
         if status["last_error"]:
             break
-    assert re.search(r"not enough disk: a dump may take \d+ MiB, .* has \d+ MiB left; free some space", status["last_error"])
+    told = r"not enough disk: a dump may take \d+ MiB, .* has \d+ MiB left; free some space"
+    assert re.search(told, status["last_error"])
     worker.close()
 
 

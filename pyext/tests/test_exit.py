@@ -70,9 +70,7 @@ def test_signals_after_our_atexit_are_ignored_not_deadly(tmp_path):
 
 def test_a_dump_called_for_in_the_last_moment(tmp_path):
     source = (
-        "import atexit, heapsee\n"
-        "atexit.register(lambda: print(heapsee.dump_memory()))\n"
-        "heapsee.install_memory_dumper()"
+        "import atexit, heapsee\natexit.register(lambda: print(heapsee.dump_memory()))\nheapsee.install_memory_dumper()"
     )
     result = run(source, tmp_path)
     assert result.stderr == ""

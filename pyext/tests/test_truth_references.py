@@ -6,7 +6,6 @@ Held against `gc.get_referents` and `sys.getsizeof` for every object of this pro
 import gc
 import importlib
 import sys
-import types
 
 import pytest
 import truth_zoo
@@ -14,18 +13,18 @@ from truth_reference import Expected, Sighting, inline_array, is_static_type, re
 from truth_support import dump
 
 LIBRARY = """
-    aifc argparse ast asyncio base64 bdb binascii bisect bz2 calendar cgi cmath code codecs codeop collections.abc
-    colorsys compileall concurrent.futures configparser contextlib copy copyreg csv ctypes curses datetime decimal
-    difflib dis doctest email.message encodings.idna enum fileinput fnmatch fractions ftplib getopt gettext glob gzip
-    hashlib heapq hmac html.parser http.client http.cookies http.server imaplib inspect ipaddress json keyword
-    linecache locale logging.config lzma mailbox mimetypes mmap multiprocessing.pool netrc ntpath numbers opcode
-    optparse pdb pickle pickletools pkgutil platform plistlib poplib posixpath pprint profile pstats pyclbr pydoc
-    queue quopri random readline resource runpy sched secrets select selectors shelve shlex signal smtplib socket
-    socketserver sqlite3 ssl statistics string stringprep struct subprocess symtable sysconfig syslog tarfile
-    tempfile termios textwrap threading timeit tokenize trace tracemalloc tty turtle typing unicodedata
-    unittest.mock urllib.request uuid venv warnings wave weakref wsgiref.simple_server xml.dom.minidom xml.sax
-    xmlrpc.client zipapp zipfile zlib zoneinfo
-""".split()
+    aifc argparse ast asyncio base64 bdb binascii bisect bz2 calendar cgi cmath code codecs codeop
+    collections.abc colorsys compileall concurrent.futures configparser contextlib copy copyreg csv ctypes
+    curses datetime decimal difflib dis doctest email.message encodings.idna enum fileinput fnmatch fractions
+    ftplib getopt gettext glob gzip hashlib heapq hmac html.parser http.client http.cookies http.server
+    imaplib inspect ipaddress json keyword linecache locale logging.config lzma mailbox mimetypes mmap
+    multiprocessing.pool netrc ntpath numbers opcode optparse pdb pickle pickletools pkgutil platform plistlib
+    poplib posixpath pprint profile pstats pyclbr pydoc queue quopri random readline resource runpy sched
+    secrets select selectors shelve shlex signal smtplib socket socketserver sqlite3 ssl statistics string
+    stringprep struct subprocess symtable sysconfig syslog tarfile tempfile termios textwrap threading timeit
+    tokenize trace tracemalloc tty turtle typing unicodedata unittest.mock urllib.request uuid venv warnings
+    wave weakref wsgiref.simple_server xml.dom.minidom xml.sax xmlrpc.client zipapp zipfile zlib zoneinfo
+""".split()  # noqa: SIM905
 
 
 def import_library():
@@ -92,7 +91,8 @@ def test_the_comparison_is_of_nearly_everything(comparison):
 
 
 def test_every_object_is_a_line_and_no_reference_dangles(comparison):
-    missing = [name(comparison, item) for address, item in comparison.held.items() if address not in comparison.dump.objects]
+    held = comparison.held.items()
+    missing = [name(comparison, item) for address, item in held if address not in comparison.dump.objects]
     assert missing == []
     referred = {address for line in comparison.dump.objects.values() for address in line["refs"]}
     assert referred <= comparison.dump.objects.keys()

@@ -45,10 +45,10 @@ def _hears(name):
     return method
 
 
-_EARS = (
-    "__sizeof__ __eq__ __hash__ __len__ __repr__ __str__ __bool__ __int__ __index__ __iter__ __contains__ "
-    "__getitem__ __setattr__ __get__ __call__ __enter__ __reduce_ex__ __dir__ __format__ __bytes__ __fspath__"
-).split()
+_EARS = """
+    __sizeof__ __eq__ __hash__ __len__ __repr__ __str__ __bool__ __int__ __index__ __iter__ __contains__
+    __getitem__ __setattr__ __get__ __call__ __enter__ __reduce_ex__ __dir__ __format__ __bytes__ __fspath__
+""".split()  # noqa: SIM905
 
 
 def _listener(name, *bases):
@@ -82,7 +82,7 @@ class Sibling:
 class Slotted:
     """A class of slots, not in alphabetical order."""
 
-    __slots__ = ("second", "first", "__private")
+    __slots__ = ("__private", "first", "second")
 
     def __init__(self, *values):
         for name, value in zip(("first", "second", "_Slotted__private"), values):
@@ -195,7 +195,7 @@ class SubDict(dict):
 class SlottedDict(dict):
     """A subclass of dict with slots."""
 
-    __slots__ = ("b", "a")
+    __slots__ = ("a", "b")
 
 
 class SubList(list):
@@ -437,7 +437,7 @@ def _atoms():
     texts = {
         "str": "",
         "str of one": "a",
-        "str of ASCII": "plain, but for \"quotes\" and \\backslashes/ and \n\t\x00\x1f\x7f",
+        "str of ASCII": 'plain, but for "quotes" and \\backslashes/ and \n\t\x00\x1f\x7f',
         "str of latin-1": "\xe9\xff\x80",
         "str of two bytes": "\u4e2d\u0100\uffff",
         "str of four bytes": "\U0001f600\U0010ffff a",
@@ -535,7 +535,7 @@ def _functions():
         "function": plain,
         "function with a closure": count,
         "function with attributes": attributed(_counter(1), x=[1]),
-        "lambda": lambda x, y=[]: (x, y),  # noqa: B006 - its default is the specimen
+        "lambda": lambda x, y=[]: (x, y),
         "cell": count.__closure__[0],
         "cell, empty": types.CellType(),
         "code": count.__code__,
@@ -564,7 +564,7 @@ def _functions():
         "Context": context,
         "ContextVar": variable,
         "Token": variable.set([3]),
-        "generic alias": typing.List[int],
+        "generic alias": list[int],
         "generic alias, builtin": list[int],
         "TypeVar": typing.TypeVar("T"),
         "weak method": weakref.WeakMethod(Record("b").__eq__),
@@ -573,8 +573,7 @@ def _functions():
 
 def _steps(argument):
     local = [argument]
-    for step in local:
-        yield step
+    yield from local
     yield local
 
 
@@ -741,8 +740,9 @@ def _types():
 
 
 def _instances():
-    many = plain(**{f"a{i}": [i] for i in range(40)})
-    thirty = plain(**{f"a{i}": [i] for i in range(30)})
+    # Classes of their own: they use up the names that instances can share.
+    many = attributed(type("Many", (), {})(), **{f"a{i}": [i] for i in range(40)})
+    twenty_nine = attributed(type("Thirty", (), {})(), **{f"a{i}": [i] for i in range(29)})
     deleted = plain(a=[1], b=[2], c=[3])
     del deleted.b
     again = plain(a=[1], b=[2])
@@ -768,7 +768,7 @@ def _instances():
         "instance with equal attributes": plain(a=None, b=None),
         "instance with attributes in another order": other,
         "instance with forty attributes": many,
-        "instance with thirty attributes": thirty,
+        "instance with twenty-nine attributes": twenty_nine,
         "instance after a deletion": deleted,
         "instance with an attribute deleted and set": again,
         "instance with none left": none_left,
@@ -804,7 +804,7 @@ def _instances():
         "module": types.ModuleType("made", "doc"),
         "module subclass": attributed(SubModule("sub"), x=[1]),
         "module without a name": _nameless(),
-        "module with an odd name": types.ModuleType("mo\"du\\le/\u4e2d"),
+        "module with an odd name": types.ModuleType('mo"du\\le/\u4e2d'),
         "module itself": sys.modules[__name__],
         "BytesIO": io.BytesIO(b"content" * 100),
         "StringIO": io.StringIO("content"),
@@ -841,7 +841,7 @@ def _references():
     return {
         "target of weak references": target,
         "weakref": weakref.ref(target),
-        "weakref with a callback": weakref.ref(target, lambda _, kept=[1]: kept),  # noqa: B006
+        "weakref with a callback": weakref.ref(target, lambda _, kept=[1]: kept),
         "weakref, dead": dead,
         "proxy": weakref.proxy(target),
         "callable proxy": weakref.proxy(_steps),

@@ -10,7 +10,7 @@ import ctypes
 import gc
 import sys
 import types
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,8 +103,10 @@ def referents(item: object) -> Counter[int]:
     if isinstance(item, dict):
         names = Counter(id(key) for key in dict.keys(item))
         values = Counter(id(value) for value in dict.values(item))
-        # The traverse of a dict leaves the keys out when all are strings.
-        visited = visited - values - names + names + values
+        # The traverse of a dict leaves the keys out when all are strings. An OrderedDict holds each key a second time,
+        # in the list that keeps the order.
+        held = names + names if isinstance(item, OrderedDict) else names
+        visited = visited - values - held + held + values
     inline = inline_values(item)
     if inline:
         visited += Counter(name for name, _ in inline[0])

@@ -54,7 +54,10 @@ def install_memory_dumper(dump_signal=_signal.SIGPROF, *, directory=None, mode="
 
 
 def uninstall_memory_dumper():
-    """Give the signal back to whom it belonged before. Waits for a dump that is under way; harmless when not installed."""
+    """Give the signal back to whom it belonged before.
+
+    Waits for a dump that is under way. Harmless when not installed.
+    """
     _heapsee.uninstall()
 
 
@@ -72,7 +75,7 @@ def dump_memory(signum=None, frame=None):
 
 
 def dump_all_objects(outf):
-    """Make a dump now into ``outf``: a path, or an object with ``write()`` that takes bytes. (meliae's name.)
+    """Make a dump now into ``outf``: a path, or an object with ``write()`` that takes bytes. (meliae's name.).
 
     A file at the path is replaced when the new one is complete; its sidecar (``<path>.meta.json``) is written too.
     A file object gets the lines only, and nothing at all if the dump fails.

@@ -1,6 +1,6 @@
 from os import PathLike
 from types import FrameType
-from typing import Any, List, Optional, Protocol, TypedDict, Union
+from typing import Any, Protocol, TypedDict
 
 __version__: str
 
@@ -12,14 +12,14 @@ class _Writer(Protocol):
 class Status(TypedDict):
     installed: bool
     armed: bool
-    signal: Optional[int]
-    directory: Optional[str]
-    mode: Optional[str]
+    signal: int | None
+    directory: str | None
+    mode: str | None
     chain: bool
     pid: int
     control_block: bool
-    walker: Optional[str]
-    fork_error: Optional[str]
+    walker: str | None
+    fork_error: str | None
     dumps_started: int
     dumps_finished: int
     signals: int
@@ -31,19 +31,19 @@ class Status(TypedDict):
     bytes: int
     gil_wait_ns: int
     pause_ns: int
-    last_path: Optional[str]
-    last_error: Optional[str]
+    last_path: str | None
+    last_error: str | None
 
 def install_memory_dumper(
     dump_signal: int = ...,
     *,
-    directory: Union[str, PathLike[str], None] = None,
+    directory: str | PathLike[str] | None = None,
     mode: str = "auto",
     chain: bool = False,
 ) -> None: ...
 def uninstall_memory_dumper() -> None: ...
-def dump_memory(signum: Optional[int] = None, frame: Optional[FrameType] = None) -> str: ...
-def dump_all_objects(outf: Union[str, PathLike[str], _Writer]) -> None: ...
+def dump_memory(signum: int | None = None, frame: FrameType | None = None) -> str: ...
+def dump_all_objects(outf: str | PathLike[str] | _Writer) -> None: ...
 def status() -> Status: ...
 def size_of(object: Any, /) -> int: ...
-def get_referents(object: Any, /) -> List[Any]: ...
+def get_referents(object: Any, /) -> list[Any]: ...

@@ -1,4 +1,6 @@
-"""heapsee in every worker of a gunicorn, from its configuration file alone::
+"""heapsee in every worker of a gunicorn, from its configuration file alone.
+
+::
 
     from heapsee.gunicorn import post_fork
 
@@ -11,7 +13,7 @@ __all__ = ["post_fork"]
 
 
 def post_fork(server, worker):
-    """gunicorn's hook: runs in each new worker."""
+    """Gunicorn's hook: runs in each new worker."""
     if heapsee.status()["installed"]:
         return
     try:

@@ -16,7 +16,7 @@ pub fn entries<'h>(dict: Object<'h>) -> impl Iterator<Item = (Object<'h>, Object
             if ffi::PyDict_Next(dict.as_ptr(), &raw mut position, &raw mut key, &raw mut value) == 0 {
                 return None;
             }
-            Some((dict.from_field(key)?, dict.from_field(value)?))
+            Some((dict.field(key)?, dict.field(value)?))
         }
     })
 }
@@ -30,7 +30,7 @@ pub fn len(dict: Object<'_>) -> u64 {
 /// What a dict's own traverse visits of `dict`: what a subclass's traverse visits as its base's part.
 pub fn traverse_as_dict<'h>(dict: Object<'h>, found: &mut Vec<Object<'h>>) {
     // SAFETY: reading a static type's function.
-    if let Some(traverse) = unsafe { (*(&raw const ffi::PyDict_Type)).tp_traverse } {
+    if let Some(traverse) = unsafe { ffi::PyDict_Type.tp_traverse } {
         dict.traverse_with(traverse, found);
     }
 }

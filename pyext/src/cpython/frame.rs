@@ -112,7 +112,7 @@ impl<'h> Object<'h> {
         unsafe {
             let code = ffi::PyFrame_GetCode(self.as_ptr().cast()).cast::<ffi::PyObject>();
             ffi::Py_DECREF(code);
-            self.from_field(code)
+            self.field(code)
         }
     }
 
@@ -125,13 +125,13 @@ impl<'h> Object<'h> {
     /// `co_filename` of a code object.
     pub fn code_filename(self) -> Option<Object<'h>> {
         // SAFETY: callers ask only what `frame_code` gave.
-        unsafe { self.from_field((*self.as_ptr().cast::<Code>()).filename) }
+        unsafe { self.field((*self.as_ptr().cast::<Code>()).filename) }
     }
 
     /// `co_name` of a code object.
     pub fn code_name(self) -> Option<Object<'h>> {
         // SAFETY: as above.
-        unsafe { self.from_field((*self.as_ptr().cast::<Code>()).name) }
+        unsafe { self.field((*self.as_ptr().cast::<Code>()).name) }
     }
 }
 
@@ -148,9 +148,9 @@ pub fn running_referents<'h>(frame_object: Object<'h>, found: &mut Vec<Object<'h
             return;
         }
         let fields = [(*frame).code, (*frame).func, (*frame).locals];
-        found.extend(fields.into_iter().filter_map(|field| frame_object.from_field(untagged(field))));
+        found.extend(fields.into_iter().filter_map(|field| frame_object.field(untagged(field))));
         let locals = (&raw const (*frame).localsplus).cast::<*mut ffi::PyObject>();
-        found.extend((0..live_slots(frame)).filter_map(|i| frame_object.from_field(untagged(*locals.add(i)))));
+        found.extend((0..live_slots(frame)).filter_map(|i| frame_object.field(untagged(*locals.add(i)))));
     }
 }
 

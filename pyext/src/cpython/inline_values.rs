@@ -148,7 +148,7 @@ impl<'h> InlineValues<'h> {
     /// The values, in the order in which a traverse visits them.
     pub fn in_traverse_order(&self) -> impl Iterator<Item = Object<'h>> {
         // SAFETY: within the array, whose values the owner keeps alive.
-        (0..self.capacity).filter_map(|i| unsafe { self.owner.from_field(*self.values.add(i)) })
+        (0..self.capacity).filter_map(|i| unsafe { self.owner.field(*self.values.add(i)) })
     }
 
     /// Names and values, in the order in which the attributes were first assigned.
@@ -161,7 +161,7 @@ impl<'h> InlineValues<'h> {
                     return None;
                 }
                 let entry = entries(self.keys).add(index);
-                Some((self.owner.from_field((*entry).key)?, self.owner.from_field(*self.values.add(index))?))
+                Some((self.owner.field((*entry).key)?, self.owner.field(*self.values.add(index))?))
             }
         })
     }

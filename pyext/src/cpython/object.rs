@@ -49,7 +49,7 @@ impl<'h> Object<'h> {
     ///
     /// # Safety
     /// A non-null `ptr` is an object that `self` keeps alive.
-    pub unsafe fn from_field(self, ptr: *mut ffi::PyObject) -> Option<Object<'h>> {
+    pub unsafe fn field(self, ptr: *mut ffi::PyObject) -> Option<Object<'h>> {
         NonNull::new(ptr).map(|ptr| Object { ptr, heap: PhantomData })
     }
 
@@ -130,20 +130,21 @@ impl<'h> Object<'h> {
         // SAFETY: the check comes before the reads; a list keeps its items alive.
         let len =
             unsafe { if ffi::PyList_CheckExact(self.as_ptr()) == 0 { 0 } else { ffi::PyList_GET_SIZE(self.as_ptr()) } };
-        (0..len).filter_map(move |i| unsafe { self.from_field(ffi::PyList_GET_ITEM(self.as_ptr(), i)) })
+        // SAFETY: as above, within the list.
+        (0..len).filter_map(move |i| unsafe { self.field(ffi::PyList_GET_ITEM(self.as_ptr(), i)) })
     }
 
     /// `__name__` of a module, as its dict has it.
     pub fn module_name(self) -> Option<Object<'h>> {
         // SAFETY: callers ask only modules; a module keeps its dict alive.
-        let dict = unsafe { self.from_field(ffi::PyModule_GetDict(self.as_ptr())) }?;
+        let dict = unsafe { self.field(ffi::PyModule_GetDict(self.as_ptr())) }?;
         dict::entries(dict).find(|(key, _)| key.str_equals("__name__")).map(|(_, name)| name)
     }
 
     /// `__name__` of a Python function.
     pub fn function_name(self) -> Option<Object<'h>> {
         // SAFETY: callers ask only functions; a function keeps its name alive.
-        unsafe { self.from_field((*self.as_ptr().cast::<ffi::PyFunctionObject>()).func_name) }
+        unsafe { self.field((*self.as_ptr().cast::<ffi::PyFunctionObject>()).func_name) }
     }
 
     /// `len()` of a set or frozenset.

@@ -5,7 +5,13 @@
 //! is called (its result is an int: the one thing that is allocated through CPython, see [`super::alloc`]). One
 //! written in Python is never called: the next C function in the method resolution order stands in.
 
+#[cfg(Py_3_11)]
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use pyo3::ffi;
+use pyo3::prelude::*;
+#[cfg(Py_3_11)]
+use pyo3::types::PyType;
 
 use super::{Object, TypeObject};
 
@@ -106,18 +112,38 @@ fn header_size(object: Object<'_>) -> u64 {
     if object.is_gc() { GC_HEAD } else { 0 }
 }
 
-/// As above: `_PyType_PreHeaderSize`, but nothing for the static types that are instances of `type` itself.
+/// As above: `_PyType_PreHeaderSize`, which goes by the object's type alone. So it counts a header for the static types
+/// that are instances of `type` itself, which have none; releases differ in whether `sys.getsizeof` leaves them out.
 #[cfg(Py_3_11)]
 fn header_size(object: Object<'_>) -> u64 {
     /// `Py_TPFLAGS_PREHEADER`, in 3.11 `Py_TPFLAGS_MANAGED_DICT` alone.
     const PREHEADER: std::ffi::c_ulong =
         super::typeobject::TPFLAGS_MANAGED_DICT | if cfg!(Py_3_12) { 1 << 3 } else { 0 };
     let ty = object.ty();
-    let is_type = ty.is(&raw mut ffi::PyType_Type);
-    if is_type && !object.as_type().is_some_and(TypeObject::is_heap_type) {
+    let is_static_type = ty.is(&raw mut ffi::PyType_Type) && !object.as_type().is_some_and(TypeObject::is_heap_type);
+    if is_static_type && STATIC_TYPES_LACK_HEADER.load(Relaxed) {
         return 0;
     }
     let gc = if ty.has_flag(ffi::Py_TPFLAGS_HAVE_GC) { GC_HEAD } else { 0 };
     let managed = if ty.has_flag(PREHEADER) { 2 * size_of::<usize>() as u64 } else { 0 };
     gc + managed
+}
+
+/// Whether this interpreter's `sys.getsizeof` leaves the header of static types out: see [`calibrate`].
+#[cfg(Py_3_11)]
+static STATIC_TYPES_LACK_HEADER: AtomicBool = AtomicBool::new(true);
+
+/// Asks this interpreter what its release does where releases differ.
+///
+/// # Errors
+/// `sys.getsizeof` raises.
+pub fn calibrate(_py: Python<'_>) -> PyResult<()> {
+    #[cfg(Py_3_11)]
+    {
+        let ty = _py.get_type::<pyo3::types::PyInt>();
+        let with: u64 = _py.import("sys")?.call_method1("getsizeof", (&ty,))?.extract()?;
+        let without: u64 = _py.get_type::<PyType>().call_method1("__sizeof__", (&ty,))?.extract()?;
+        STATIC_TYPES_LACK_HEADER.store(with == without, Relaxed);
+    }
+    Ok(())
 }

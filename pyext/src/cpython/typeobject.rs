@@ -21,7 +21,7 @@ impl<'h> TypeObject<'h> {
     /// `ty` is not null and kept alive by `owner`, and its structure is that of a type.
     pub(super) unsafe fn from_ptr_unchecked(owner: Object<'h>, ty: *mut ffi::PyTypeObject) -> TypeObject<'h> {
         // SAFETY: the caller's promise; a null (which it has excluded) would give the owner itself.
-        TypeObject(unsafe { owner.from_field(ty.cast()) }.unwrap_or(owner))
+        TypeObject(unsafe { owner.field(ty.cast()) }.unwrap_or(owner))
     }
 
     /// The type as an object.
@@ -60,7 +60,7 @@ impl<'h> TypeObject<'h> {
     /// `tp_base`.
     pub fn base(self) -> Option<TypeObject<'h>> {
         // SAFETY: a type keeps its base alive.
-        unsafe { self.0.from_field(self.raw().tp_base.cast()) }.map(TypeObject)
+        unsafe { self.0.field(self.raw().tp_base.cast()) }.map(TypeObject)
     }
 
     /// Whether the type is `ancestor` or derives from it by way of `tp_base`.
@@ -79,7 +79,7 @@ impl<'h> TypeObject<'h> {
         };
         (0..len).filter_map(move |i| {
             // SAFETY: within the tuple, whose items it keeps alive.
-            unsafe { self.0.from_field(ffi::PyTuple_GET_ITEM(mro, i)) }?.as_type()
+            unsafe { self.0.field(ffi::PyTuple_GET_ITEM(mro, i)) }?.as_type()
         })
     }
 
@@ -104,7 +104,7 @@ impl<'h> TypeObject<'h> {
         #[cfg(not(Py_3_12))]
         let dict = self.raw().tp_dict;
         // SAFETY: a type keeps its dict alive.
-        unsafe { self.0.from_field(dict) }
+        unsafe { self.0.field(dict) }
     }
 
     /// What the type's own namespace has under `name`.
@@ -137,7 +137,7 @@ impl<'h> TypeObject<'h> {
     pub fn qualname(self) -> String {
         if self.is_heap_type() {
             // SAFETY: heap types have this structure; it keeps its qualname alive.
-            let qualname = unsafe { self.0.from_field((*self.0.as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_qualname) };
+            let qualname = unsafe { self.0.field((*self.0.as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_qualname) };
             if let Some(qualname) = qualname.and_then(Object::str_value) {
                 return qualname;
             }
@@ -168,7 +168,6 @@ impl<'h> TypeObject<'h> {
 }
 
 /// Which of CPython's own types it is, or derives from.
-#[expect(clippy::wrong_self_convention, reason = "TypeObject is Copy")]
 impl TypeObject<'_> {
     /// `dict` itself.
     pub fn is_dict(self) -> bool {

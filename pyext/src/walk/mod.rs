@@ -105,7 +105,7 @@ impl Walker {
         } else {
             Err(WalkerError::Unsupported(format!(
                 "this CPython ({}) lays its frames out in another way than the one heapsee was built for: install heapsee for it",
-                py.version_str()
+                Python::version_str()
             )))
         }
     }
