@@ -199,8 +199,8 @@ fn results_have_labels_that_queries_understand() {
     -------- ---------- ----------
     #2.0            162  109985944
     #        type
-    -------- --------------------
-    #3.0     CourseDescriptorWith
+    -------- --------------------------
+    #3.0     CourseDescriptorWithMixins
     #3.1     dict
     #                 address
     -------- ----------------
@@ -270,33 +270,33 @@ fn single_objects_and_their_surroundings() {
          ancestor_types type = 'LibraryToolsService'\n",
     );
     insta::assert_snapshot!(out, @r"
-    #                 address type                 name                 value                                                              size        len mark       repr
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ----------
-    #0.0            110783296 module               open_ended_grading.u ∘                                                                    56          ∘ ∘          open_ended
-    #                 address type                 name                 value                                                              size        len
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ----------
-    #1.0             12611920 dict                 ∘                    ∘                                                                786712          2
-    #                 address type                 name                 value                                                              size        len
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ----------
-    #2.0             12611920 dict                 ∘                    ∘                                                                786712          2
-    #                 address type                 name                 value                                                              size        len mark       repr
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ----------
-    #3.0             47884224 module               xmodule.modulestore. ∘                                                                    56          ∘ ∘          xmodule.mo
+    #                 address type                 name                     value                 size        len mark       repr
+    -------- ---------------- -------------------- ------------------------ --------------- ---------- ---------- ---------- ------------------------
+    #0.0            110783296 module               open_ended_grading.utils ∘                       56          ∘ ∘          open_ended_grading.utils
+    #                 address type                 name                 value                 size        len
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ----------
+    #1.0             12611920 dict                 ∘                    ∘                   786712          2
+    #                 address type                 name                 value                 size        len
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ----------
+    #2.0             12611920 dict                 ∘                    ∘                   786712          2
+    #                 address type                 name                       value                 size        len mark       repr
+    -------- ---------------- -------------------- -------------------------- --------------- ---------- ---------- ---------- --------------------------
+    #3.0             47884224 module               xmodule.modulestore.django ∘                       56          ∘ ∘          xmodule.modulestore.django
 
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ---------- ----------
-    #4.0             47993568 dict                 ∘                    ∘                                                                  3352          1 ∘          dict                1
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ---------- ---------- ---------- ----------
+    #4.0             47993568 dict                 ∘                    ∘                     3352          1 ∘          dict                1
 
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ---------- ----------
-    #5.0             88346448 MixedModuleStore     ∘                    ∘                                                                    64          ∘ ∘          MixedModul          1
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ---------- ---------- ---------------- ----------
+    #5.0             88346448 MixedModuleStore     ∘                    ∘                       64          ∘ ∘          MixedModuleStore          1
 
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ---------- ----------
-    #6.0             88505440 dict                 ∘                    ∘                                                                  1048          1 ∘          dict                1
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ---------- ---------- ---------- ----------
+    #6.0             88505440 dict                 ∘                    ∘                     1048          1 ∘          dict                1
 
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ---------- ----------
-    #7.0             88367256 list                 ∘                    ∘                                                                   104          1 ∘          list                1
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ---------- ---------- ---------- ----------
+    #7.0             88367256 list                 ∘                    ∘                      104          1 ∘          list                1
 
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ---------- ----------
-    #8.0            109863312 XMLModuleStore       ∘                    ∘                                                                    64          ∘ ∘          XMLModuleS        162
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ---------- ---------- -------------- ----------
+    #8.0            109863312 XMLModuleStore       ∘                    ∘                       64          ∘ ∘          XMLModuleStore        162
     Found 1 new ancestors
     Found 1 new ancestors
     Found 1 new ancestors
@@ -326,8 +326,8 @@ fn changes_are_counted_and_gc_follows_them() {
          select * from obj where address = 5\ncontinue_gc\nshell delete from obj\nstats\ngc\n",
     );
     insta::assert_snapshot!(out, @r"
-    1312 objects, 1634 references, 1207488 (1.2M) total bytes
-    1312 objects, 1634 references, 1207488 (1.2M) total bytes
+    1312 (1312) objects, 1634 (1634) references, 1207488 (1.2M) total bytes
+    1312 (1312) objects, 1634 (1634) references, 1207488 (1.2M) total bytes
     Marked 1 top level objects
     Marked 1 objects at depth 1
     Marked 1 objects at depth 2
@@ -351,7 +351,7 @@ fn changes_are_counted_and_gc_follows_them() {
     Marked 161 objects at depth 20
     Marking complete
     Deleted 0 objects
-    1312 objects, 1634 references, 1207488 (1.2M) total bytes
+    1312 (1312) objects, 1634 (1634) references, 1207488 (1.2M) total bytes
     #        mark         count(*)
     -------- ---------- ----------
     #0.0     1                   1
@@ -360,7 +360,7 @@ fn changes_are_counted_and_gc_follows_them() {
     1 rows pinned
     1 rows inserted
     322 rows updated
-    1312 objects, 1635 references, 1207488 (1.2M) total bytes
+    1312 (1312) objects, 1635 (1635) references, 1207488 (1.2M) total bytes
     Marked 2 top level objects
     Marked 3 objects at depth 1
     Marked 3 objects at depth 2
@@ -375,25 +375,25 @@ fn changes_are_counted_and_gc_follows_them() {
     Marked 161 objects at depth 11
     Marking complete
     Deleted 6 objects
-    1306 objects, 1628 references, 413672 (413.7K) total bytes
-    #        type                 name                 mark
-    -------- -------------------- -------------------- ----------
-    #1.0     LibraryToolsService  ∘                    2
-    #1.1     module               sys                  3
-    #1.2     module               xmodule.modulestore. 1
+    1306 (1306) objects, 1628 (1628) references, 413672 (413.7K) total bytes
+    #        type                 name                       mark
+    -------- -------------------- -------------------------- ----------
+    #1.0     LibraryToolsService  ∘                          2
+    #1.1     module               sys                        3
+    #1.2     module               xmodule.modulestore.django 1
     1 rows inserted
-    #                 address type                 name                 value                                                              size        len mark       repr
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ----------
-    #2.0                    5 made                 ∘                    ∘                                                                    20          ∘ ∘          made
+    #                 address type                 name                 value                 size        len mark       repr
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ---------- ---------- ----------
+    #2.0                    5 made                 ∘                    ∘                       20          ∘ ∘          made
     Marking complete
     Deleted 1 objects
-    1306 objects, 1628 references, 413672 (413.7K) total bytes
-    0 objects, 0 references, 0 total bytes
-    0 objects, 0 references, 0 total bytes
+    1306 (1306) objects, 1628 (1628) references, 413672 (413.7K) total bytes
+    0 (0) objects, 0 (0) references, 0 (0) total bytes
+    0 (0) objects, 0 (0) references, 0 (0) total bytes
     Marked 0 top level objects
     Marking complete
     Deleted 0 objects
-    0 objects, 0 references, 0 total bytes
+    0 (0) objects, 0 (0) references, 0 (0) total bytes
     ");
 }
 
@@ -411,10 +411,10 @@ fn generations_have_tables_of_their_own() {
     0 generations, current is -none-
     Reading one.dump
     Marking top objects... 1
-    1 objects and 0 references totalling 1 bytes (…)
+    1 (1) objects and 0 (0) references totalling 1 (1) bytes (…)
     Reading stage-dump.meliae
     Marking top objects... 1
-    1312 objects and 1633 references totalling 1207488 (1.2M) bytes (…)
+    1312 (1312) objects and 1633 (1633) references totalling 1207488 (1.2M) bytes (…)
     2 generations, current is 2
     #          count(*)
     -------- ----------
@@ -460,7 +460,7 @@ fn a_session_is_what_it_was_when_it_is_opened_again() {
     assert_eq!((again.code, again.err.as_str()), (Some(0), ""));
     let last = |text: &str| text.lines().rev().take(2).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(last(&first.out), last(&again.out));
-    assert!(again.out.contains("667 objects"), "{}", again.out);
+    assert!(again.out.contains("667 (667) objects"), "{}", again.out);
 }
 
 #[test]
@@ -476,14 +476,14 @@ fn a_backup_is_one_level_of_undo() {
             insta::assert_snapshot!(after_read(&said.out), @r"
             Backed up
             1312 rows deleted
-            0 objects, 0 references, 0 total bytes
+            0 (0) objects, 0 (0) references, 0 (0) total bytes
             Restored
-            1312 objects, 1634 references, 1207488 (1.2M) total bytes
+            1312 (1312) objects, 1634 (1634) references, 1207488 (1.2M) total bytes
             name            value
             --------------- ------------------------------
             a               1
             Restored
-            1312 objects, 1634 references, 1207488 (1.2M) total bytes
+            1312 (1312) objects, 1634 (1634) references, 1207488 (1.2M) total bytes
             ");
         }
     }
@@ -502,7 +502,7 @@ fn a_failed_statement_changes_nothing() {
          update obj set address = 1\nupdate obj set size = -1 where type = 'str'\nstats\n",
     );
     let stats: Vec<_> = out.out.lines().filter(|line| line.contains("total bytes")).collect();
-    assert_eq!(stats, ["1312 objects, 1634 references, 1207488 (1.2M) total bytes"; 3]);
+    assert_eq!(stats, ["1312 (1312) objects, 1634 (1634) references, 1207488 (1.2M) total bytes"; 3]);
     assert_eq!(out.err.matches("***").count(), 4, "{}", out.err);
 }
 
@@ -515,9 +515,9 @@ fn a_path_that_does_not_exist_is_said_not_to() {
     insta::assert_snapshot!(out, @r#"
     No path: along children, no object that matches "type = 'str'" reaches one that matches "address in 0&"
     No path: no object matches "type = 'none'"
-    #                 address type                 name                 value                                                              size        len mark       repr
-    -------- ---------------- -------------------- -------------------- ------------------------------------------------------------ ---------- ---------- ---------- ----------
-    #0.0      140244885039992 module               sys                  ∘                                                                    56          ∘ ∘          sys
+    #                 address type                 name                 value                 size        len mark       repr
+    -------- ---------------- -------------------- -------------------- --------------- ---------- ---------- ---------- ----------
+    #0.0      140244885039992 module               sys                  ∘                       56          ∘ ∘          sys
     "#);
 }
 
