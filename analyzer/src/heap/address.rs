@@ -174,6 +174,7 @@ fn word_and_mask(place: u64) -> (usize, u64) {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::collections::hash_map::Entry;
 
     use proptest::prelude::*;
 
@@ -184,11 +185,12 @@ mod tests {
         let mut repeated = Vec::new();
         let mut unique = Vec::new();
         for (i, &address) in addresses.iter().enumerate() {
-            if known.contains_key(&address) {
-                repeated.push(i);
-            } else {
-                known.insert(address, unique.len() as u32);
-                unique.push(address);
+            match known.entry(address) {
+                Entry::Occupied(_) => repeated.push(i),
+                Entry::Vacant(entry) => {
+                    entry.insert(unique.len() as u32);
+                    unique.push(address);
+                }
             }
         }
         assert_eq!(AddressIndex::new(addresses).1, repeated);

@@ -1,5 +1,6 @@
 //! A [`View`] against a model that is too simple to be wrong, under random changes; and what gc and path make of it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -39,8 +40,8 @@ impl Model {
     }
 
     fn add(&mut self, address: u64, size: u64) {
-        if !self.objects.contains_key(&address) {
-            self.objects.insert(address, size);
+        if let Entry::Vacant(entry) = self.objects.entry(address) {
+            entry.insert(size);
             self.deleted.remove(&address);
         }
     }

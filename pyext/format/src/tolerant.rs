@@ -202,8 +202,13 @@ mod tests {
                 let at = at.index(line.len() - 1);
                 line[at] = if likely { LIKELY[byte as usize % LIKELY.len()] } else { byte };
             }
-            if let Some(parsed) = fast(&line) {
-                prop_assert_eq!(Some(parsed), by_serde_json(&line));
+            let Some(parsed) = fast(&line) else { return Ok(()) };
+            match by_serde_json(&line) {
+                // A surrogate without a partner: valid JSON that serde_json cannot make a string of.
+                None if format!("{parsed:?}").contains("\\\\ud") => {
+                    prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&line).is_ok());
+                }
+                expected => prop_assert_eq!(Some(parsed), expected),
             }
         }
 
