@@ -12,7 +12,7 @@ use proptest::sample::select;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-const TYPES: [&str; 6] = ["dict", "int", "module", "str", "Zebra", "é"];
+const TYPES: [&str; 7] = ["dict", "int", "module", "str", "Zebra", "é", "3"];
 
 /// An object of a test's heap.
 #[derive(Clone, Debug)]
@@ -317,6 +317,9 @@ fn query() -> impl Strategy<Value = (String, bool)> {
         on_obj().prop_map(|c| {
             (format!("select a.address, r.parent from obj a left join ref r on r.child = a.address where a.address in (select address from obj where {c})"), false)
         }),
+        // Rowids themselves are ours to choose; their order is the file's.
+        (on_obj(), select(vec!["asc", "desc"]))
+            .prop_map(|(c, way)| (format!("select address from obj where {c} order by rowid {way}"), true)),
         Just(("select count(*), total(size), min(address), max(type) from obj".to_owned(), true)),
     ]
 }
@@ -376,4 +379,26 @@ proptest! {
         pair.ask("select * from obj", false);
         pair.ask("select * from ref", false);
     }
+}
+
+#[test]
+fn comparisons_follow_the_collation_they_are_given() {
+    let object = |kind| Object { kind, size: 1, length: None, text: None, children: Vec::new() };
+    let pair = Pair::new(&[object(0), object(4), object(0)]);
+    for condition in ["type = 'DICT' collate nocase", "type collate nocase = 'zebra'", "type = 'dict ' collate rtrim"] {
+        pair.ask(&format!("select address, type from obj where {condition}"), false);
+    }
+    pair.ask("select type, count(*) from obj group by type collate nocase order by 1", true);
+    assert_eq!(pair.ours.column("select address from obj where type = 'DICT' collate nocase").unwrap().len(), 2);
+}
+
+/// The table shows an int's value as text; for whatever else looks at the heap it must stay a number.
+#[test]
+fn an_integer_survives_an_update_of_other_cells() {
+    use heapsee::heap::Value;
+    let int = Object { kind: 1, size: 3, length: None, text: None, children: Vec::new() };
+    let pair = Pair::new(&[int]);
+    pair.change("update obj set len = 7");
+    let view = pair.ours.view().unwrap();
+    assert_eq!((view.value(0), view.length(0)), (Some(Value::Int(3)), Some(7)));
 }
