@@ -46,6 +46,9 @@ pub fn run(args: &ShellArgs) -> Result<(), Failure> {
     let script = script.transpose()?;
     let mut out = BufWriter::new(io::stdout());
     let mut shell = Shell::new(&mut out, load_with_progress).map_err(failure)?;
+    if io::stdout().is_terminal() {
+        shell.fit_to(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)));
+    }
     if let Some(file) = &args.file
         && let Err(error) = shell.begin_with(file, args.salvage)
     {

@@ -114,9 +114,14 @@ fn fit(text: &str, width: usize) -> (String, usize) {
     (shown, taken)
 }
 
+/// Whether every byte is a character that takes one place: so it is with nearly all text of a heap.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// The characters `text` takes on the screen when shown whole.
 pub fn display_width(text: &str) -> usize {
-    fit(text, usize::MAX).1
+    if is_plain(text) { text.len() } else { fit(text, usize::MAX).1 }
 }
 
 /// Values come from other people's processes: a control character must not reach the terminal as one.

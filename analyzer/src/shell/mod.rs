@@ -6,6 +6,7 @@
 mod help;
 mod input;
 mod interrupt;
+mod layout;
 mod number;
 mod present;
 mod results;
@@ -24,7 +25,8 @@ use rusqlite::{Params, Row};
 use crate::sql::{Loader, Session, SessionError};
 use input::{Input, Source};
 use interrupt::Interrupt;
-use present::{Presenter, Widths};
+use layout::Widths;
+use present::Presenter;
 use results::{ResultSet, Results, Value};
 use substitute::{References, SubstituteError, substitute};
 
@@ -150,6 +152,11 @@ impl<'o> Shell<'o> {
     /// Opens a session database, or reads a dump into the unnamed session: whichever the file is.
     pub fn begin_with(&mut self, file: &Path, salvage: bool) -> Result<(), CommandError> {
         if crate::sql::is_session_file(file)? { self.open(file) } else { self.read(file, salvage) }
+    }
+
+    /// Keeps tables within the width of the screen, which may change: `screen` tells it, if it can.
+    pub fn fit_to(&mut self, screen: fn() -> Option<usize>) {
+        self.widths.fit_to(screen);
     }
 
     /// Takes lines from a person at the terminal until there are no more.

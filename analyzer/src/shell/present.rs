@@ -1,95 +1,17 @@
 //! Shows a query's rows as a labelled grid while they come, and keeps them.
 //!
-//! Column widths go by name, as in memsee; a column nobody named gets a width that fits its first rows.
+//! Nothing is shown before the layout is known. A script gets a layout that fits every row; on a terminal it is
+//! decided after the first rows, since a person is waiting.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::results::{ResultSet, Value, hex};
-use crate::render::grid::{Align, Cell, Column, Grid, display_width};
+use super::layout::{Widths, text_of};
+use super::results::{ResultSet, Value};
+use crate::render::grid::{Cell, Column, Grid};
 
-/// A layout is decided after this many rows: the first screenful must not wait for the last row.
+/// On a terminal the layout is decided after this many rows: the first screenful must not wait for the last row.
 const SAMPLE: usize = 1000;
-/// The least and the most that is given to a column of unknown name.
-const UNNAMED: std::ops::RangeInclusive<usize> = 10..=60;
-
-/// How wide columns are, by name.
-pub struct Widths {
-    by_name: HashMap<String, (Align, usize)>,
-}
-
-impl Default for Widths {
-    fn default() -> Self {
-        let known = [
-            ("#", Align::Left, 8),
-            ("address", Align::Right, 16),
-            ("type", Align::Left, 20),
-            ("name", Align::Left, 20),
-            ("value", Align::Left, 60),
-            ("size", Align::Right, 10),
-            ("len", Align::Right, 10),
-            ("mark", Align::Left, 10),
-            ("repr", Align::Left, 10),
-            ("parent", Align::Right, 15),
-            ("child", Align::Right, 15),
-            ("path", Align::Left, 80),
-            ("count(*)", Align::Right, 10),
-            ("num", Align::Right, 10),
-            ("refs", Align::Right, 10),
-            ("n", Align::Right, 10),
-        ];
-        let by_name = known.map(|(name, align, width)| (name.to_owned(), (align, width))).into();
-        Widths { by_name }
-    }
-}
-
-impl Widths {
-    /// Gives the columns called `name` this width.
-    pub fn set(&mut self, name: &str, width: usize) {
-        let align = self.by_name.get(name).map_or(Align::Left, |&(align, _)| align);
-        self.by_name.insert(name.to_owned(), (align, width));
-    }
-
-    fn label(&self) -> Column {
-        self.layout("#").unwrap_or(Column { header: "#".to_owned(), width: 8, align: Align::Left })
-    }
-
-    fn layout(&self, name: &str) -> Option<Column> {
-        let &(align, width) = self.by_name.get(name)?;
-        Some(Column { header: name.to_owned(), width, align })
-    }
-
-    fn column(&self, rows: &ResultSet, column: usize) -> Column {
-        let name = &rows.names()[column];
-        self.layout(name).unwrap_or_else(|| fitted(name, rows, column))
-    }
-}
-
-/// A layout for a column of unknown name: as wide as what is in it, right if it has numbers only.
-fn fitted(name: &str, rows: &ResultSet, column: usize) -> Column {
-    let mut widest = display_width(name);
-    let (mut numbers, mut texts) = (false, false);
-    for row in 0..rows.rows() {
-        match rows.value(row, column) {
-            Value::Null => {}
-            Value::Integer(_) | Value::Real(_) => numbers = true,
-            Value::Text(_) | Value::Blob(_) => texts = true,
-        }
-        widest = widest.max(display_width(&text_of(rows.value(row, column))));
-    }
-    let align = if numbers && !texts { Align::Right } else { Align::Left };
-    Column { header: name.to_owned(), width: widest.clamp(*UNNAMED.start(), *UNNAMED.end()), align }
-}
-
-fn text_of(value: Value<'_>) -> std::borrow::Cow<'_, str> {
-    match value {
-        Value::Null => crate::render::grid::NULL.into(),
-        Value::Integer(value) => value.to_string().into(),
-        Value::Real(value) => format!("{value:?}").into(),
-        Value::Text(text) => text.into(),
-        Value::Blob(blob) => hex(blob).into(),
-    }
-}
 
 /// Where rows of one result go: on the screen, and into the [`ResultSet`] that is kept.
 pub struct Presenter<'a> {
@@ -126,7 +48,8 @@ impl<'a> Presenter<'a> {
 
     /// A row is complete.
     pub fn end_row(&mut self) -> io::Result<()> {
-        if self.columns.is_some() || self.rows.rows() >= SAMPLE { self.show() } else { Ok(()) }
+        let decided = self.columns.is_some() || (self.widths.is_watched() && self.rows.rows() >= SAMPLE);
+        if decided { self.show() } else { Ok(()) }
     }
 
     /// No more rows: shows what has not been shown and gives the result back.
@@ -137,10 +60,7 @@ impl<'a> Presenter<'a> {
 
     fn show(&mut self) -> io::Result<()> {
         let first_time = self.columns.is_none();
-        let columns = self.columns.get_or_insert_with(|| {
-            let columns = (0..self.rows.names().len()).map(|column| self.widths.column(&self.rows, column));
-            std::iter::once(self.widths.label()).chain(columns).collect()
-        });
+        let columns = self.columns.get_or_insert_with(|| self.widths.layout(&self.rows));
         let mut grid = Grid::new(columns, self.out);
         if first_time {
             if self.header { grid.header()? } else { grid.dashes()? }
@@ -179,9 +99,22 @@ mod tests {
     use super::*;
 
     fn render(names: &[&str], rows: &[&[Value<'_>]], known: &[(&str, &str)], header: bool) -> String {
+        render_for(false, names, rows, known, header)
+    }
+
+    fn render_for(
+        watched: bool,
+        names: &[&str],
+        rows: &[&[Value<'_>]],
+        known: &[(&str, &str)],
+        header: bool,
+    ) -> String {
         let known = known.iter().map(|&(value, name)| (value.to_owned(), name.to_owned())).collect();
         let mut out = Vec::new();
-        let widths = Widths::default();
+        let mut widths = Widths::default();
+        if watched {
+            widths.fit_to(|| None);
+        }
         let names = names.iter().map(|&name| name.to_owned()).collect();
         let mut presenter = Presenter::new(names, 3, header, &widths, &known, &mut out);
         for row in rows {
@@ -208,10 +141,10 @@ mod tests {
                 true,
             ),
             @r"
-        #                 address type                        total label
-        -------- ---------------- -------------------- ------------ ----------------------
-        #3.0                   16 dict                 123456789012 a label of some length
-        #3.1                  $it a type with a long n          0.5 ∘
+        #                 address type                           total label
+        -------- ---------------- ----------------------- ------------ ----------------------
+        #3.0                   16 dict                    123456789012 a label of some length
+        #3.1                  $it a type with a long name          0.5 ∘
         "
         );
     }
@@ -231,10 +164,12 @@ mod tests {
     #[test]
     fn every_row_is_shown_once_however_many() {
         let row: &[Value<'_>] = &[Integer(7)];
-        let text = render(&["n"], &vec![row; 2 * SAMPLE + 5], &[], true);
-        let labels: Vec<_> = text.lines().skip(2).map(|line| line.split(' ').next().unwrap().to_owned()).collect();
         let expect: Vec<_> = (0..2 * SAMPLE + 5).map(|row| format!("#3.{row}")).collect();
-        assert_eq!(labels, expect);
+        for watched in [false, true] {
+            let text = render_for(watched, &["n"], &vec![row; 2 * SAMPLE + 5], &[], true);
+            let labels: Vec<_> = text.lines().skip(2).map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+            assert_eq!(labels, expect);
+        }
     }
 
     #[test]
