@@ -392,6 +392,20 @@ fn comparisons_follow_the_collation_they_are_given() {
     assert_eq!(pair.ours.column("select address from obj where type = 'DICT' collate nocase").unwrap().len(), 2);
 }
 
+#[test]
+fn comparisons_follow_the_affinity_of_the_column() {
+    let object = |kind| Object { kind, size: 1, length: None, text: None, children: Vec::new() };
+    let pair = Pair::new(&[object(6), object(0), object(6)]);
+    let some = address(1, 3);
+    let conditions =
+        [format!("address = '{some}'"), format!("address = ' {some}.0 '"), format!("address in ('{some}', x'3136')")];
+    for condition in ["type = 3", "type in (3, 4)", "type = 3.0"].map(str::to_owned).iter().chain(&conditions) {
+        pair.ask(&format!("select address, type from obj where {condition}"), false);
+    }
+    assert_eq!(pair.ours.column("select address from obj where type = 3").unwrap().len(), 2);
+    assert_eq!(pair.ours.column(&format!("select address from obj where address = '{some}'")).unwrap(), [some]);
+}
+
 /// The table shows an int's value as text; for whatever else looks at the heap it must stay a number.
 #[test]
 fn an_integer_survives_an_update_of_other_cells() {
