@@ -110,6 +110,9 @@ pub enum SessionError {
     /// SQLite takes only Unicode names.
     #[error("{}: SQLite needs a file name in UTF-8", .0.display())]
     NotUnicode(PathBuf),
+    /// Two shells at one session.
+    #[error("another program has changed {} since it was opened here: `open` it again to go on from there", .0.display())]
+    ChangedElsewhere(PathBuf),
     /// Transactions are the session's own.
     #[error("every command is a transaction of its own; `backup` and `restore` are the way back")]
     OwnTransactions,

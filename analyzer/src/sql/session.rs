@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, InterruptHandle, Params, Row};
+use rusqlite::{Connection, InterruptHandle, Params, Row, TransactionBehavior};
 
 use super::catalog::{Catalog, Generation, Loader};
 use super::error::SessionError;
@@ -24,6 +24,8 @@ pub struct Session {
     connection: Connection,
     catalog: Arc<Catalog>,
     file: PathBuf,
+    /// The file's [`store::data_version`] when its contents were taken into memory.
+    data_version: i64,
     /// The unnamed session's folder, deleted with it.
     temporary: Option<tempfile::TempDir>,
 }
@@ -59,10 +61,11 @@ impl Session {
         loader: Loader,
         temporary: Option<tempfile::TempDir>,
     ) -> Result<Self, SessionError> {
+        let data_version = store::data_version(&connection)?;
         let catalog = Arc::new(Catalog::new(loader, store::generations(&connection)?));
         obj::register(&connection, &catalog)?;
         reference::register(&connection, &catalog)?;
-        let session = Session { connection, catalog, file, temporary };
+        let session = Session { connection, catalog, file, data_version, temporary };
         for generation in session.catalog.all() {
             session.make_tables(&generation.number().to_string(), generation.number())?;
         }
@@ -101,7 +104,8 @@ impl Session {
             changes: Vec::new(),
         };
         let number = stored.number;
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        require_unchanged(&transaction, self.data_version, &self.file)?;
         store::add_generation(&transaction, &stored)?;
         store::set_current(&transaction, Some(number))?;
         transaction.commit()?;
@@ -240,7 +244,8 @@ impl Session {
     /// Runs `change` in a transaction; what it leaves changed in memory is stored, too.
     fn transact<R>(&self, change: impl FnOnce() -> Result<R, SessionError>) -> Result<R, SessionError> {
         self.connection.execute_batch("begin immediate")?;
-        let done = change().and_then(|result| {
+        let unchanged = require_unchanged(&self.connection, self.data_version, &self.file);
+        let done = unchanged.and_then(|()| change()).and_then(|result| {
             for generation in self.catalog.all().iter().filter(|generation| generation.is_changed()) {
                 self.save(generation)?;
             }
@@ -345,5 +350,15 @@ impl Session {
             Err(reason) if missing => reason,
             _ => SessionError::from(error),
         }
+    }
+}
+
+/// Two shells may have one session open. What one has in memory would overwrite what the other has stored: whoever
+/// comes second has to open it again. To be called inside a transaction, so that it stays true.
+fn require_unchanged(connection: &Connection, data_version: i64, file: &Path) -> Result<(), SessionError> {
+    if store::data_version(connection)? == data_version {
+        Ok(())
+    } else {
+        Err(SessionError::ChangedElsewhere(file.to_owned()))
     }
 }

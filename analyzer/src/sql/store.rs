@@ -97,6 +97,11 @@ fn connect(path: &Path) -> Result<Connection, SessionError> {
     Ok(connection)
 }
 
+/// A number that changes when another connection has changed the database, and only then.
+pub fn data_version(connection: &Connection) -> Result<i64, SessionError> {
+    Ok(connection.query_row("pragma data_version", [], |row| row.get(0))?)
+}
+
 /// All generations in their order.
 pub fn generations(connection: &Connection) -> Result<Vec<StoredGeneration>, SessionError> {
     let sql = "select num, path, fingerprint, salvage, coalesce(changes, x'') from heapsee_generation order by num";

@@ -416,3 +416,25 @@ fn an_integer_survives_an_update_of_other_cells() {
     let view = pair.ours.view().unwrap();
     assert_eq!((view.value(0), view.length(0)), (Some(Value::Int(3)), Some(7)));
 }
+
+#[test]
+fn two_sessions_on_one_file_do_not_overwrite_each_other() {
+    let object = |kind| Object { kind, size: 1, length: None, text: None, children: vec![0, 1] };
+    let Pair { ours: first, folder, .. } = Pair::new(&[object(0), object(1)]);
+    let file = folder.path().join("s.db");
+    let mut second = Session::open(&file, loader).unwrap();
+    assert!(first.execute("delete from ref where parent = 16").unwrap() > 0);
+    let kept = first.view().unwrap().counts();
+
+    let refused = second.execute("delete from obj");
+    assert!(matches!(refused, Err(SessionError::ChangedElsewhere(_))), "{refused:?}");
+    assert_eq!(second.view().unwrap().counts().objects, 2, "nor is anything changed in memory");
+    let refused = second.read(&folder.path().join("x.dump"), false).map(|view| view.counts());
+    assert!(matches!(refused, Err(SessionError::ChangedElsewhere(_))), "{refused:?}");
+
+    drop(second);
+    let third = Session::open(&file, loader).unwrap();
+    assert_eq!(third.view().unwrap().counts(), kept);
+    third.execute("delete from obj").unwrap();
+    assert!(first.execute("delete from obj").is_err());
+}
