@@ -35,6 +35,31 @@ for order in sys.stdin:
 """
 
 
+#: For a worker: makes the kernel refuse a system call with an error, always or when an argument has a bit (not) set.
+#: Threads that exist already are not concerned.
+SECCOMP = """
+import ctypes, struct
+def refuse(call, error, argument=0, bit=0, without=0):
+    names = ("clone", "openat", "linkat", "renameat2", "close_range")
+    numbers = {"x86_64": (56, 257, 265, 316, 436), "aarch64": (220, 56, 37, 276, 436)}[os.uname().machine]
+    load, equal, is_set, give = 0x20, 0x15, 0x45, 0x06
+    program = b"".join(struct.pack("HBBI", *step) for step in [
+        (load, 0, 0, 0),
+        (equal, 0, 4, dict(zip(names, numbers))[call]),
+        (load, 0, 0, 16 + 8 * argument),
+        (is_set, 0 if bit else 1, 1 if bit else 0, bit or without) if bit or without else (load, 0, 0, 0),
+        (give, 0, 0, 0x50000 | error),
+        (give, 0, 0, 0x7fff0000),
+        (give, 0, 0, 0x7fff0000),
+    ])
+    code = ctypes.create_string_buffer(program)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code)))
+    assert libc.prctl(22, 2, filter) == 0, ctypes.get_errno()
+"""
+
+
 def eventually(condition, what):
     """Wait for ``condition()`` to be true and return what it gave."""
     deadline = time.monotonic() + DEADLINE
@@ -137,11 +162,15 @@ class Worker:
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
         return sorted((task / "comm").read_text().strip() for task in tasks)
 
-    def close(self):
+    def end(self):
+        """Let the worker come to its end; return its exit code."""
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
+        return self.process.wait(DEADLINE)
+
+    def close(self):
         try:
-            return self.process.wait(DEADLINE)
+            return self.end()
         finally:
             # Its whole group, because a dump child that a test has stopped would stay so for ever.
             with contextlib.suppress(ProcessLookupError):

@@ -23,7 +23,7 @@ def run(source, directory, **options):
 
 def test_the_process_ends_while_its_dump_is_being_written(armed):
     child = armed.stopped_child()
-    assert armed.close() == 0
+    assert armed.end() == 0
     assert process_state(child) == "T"
     os.kill(child, signal.SIGCONT)
     eventually(lambda: [name for name in names(armed.directory) if name.endswith(".dump")], "the dump is published")
