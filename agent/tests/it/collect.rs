@@ -124,6 +124,45 @@ fn a_pidfile_names_a_process() {
 }
 
 #[test]
+fn a_pidfile_of_a_master_leads_to_its_fattest_armed_worker() {
+    let fattest_but_unarmed = ["--megabytes", "80", "--block", "disarmed"];
+    let server = Worker::start_server("the-pool", &[&[], &["--megabytes", "40"], &fattest_but_unarmed]);
+    let store = tempfile::tempdir().unwrap();
+    let file = store.path().join("x.pid");
+    fs::write(&file, pid(&server)).unwrap();
+    let ended = Agent::run(store.path(), &["dump", "--pidfile", file.to_str().unwrap()]);
+    let manifest = json(&ended.path().parent().unwrap().join("manifest.json"));
+    assert!(
+        ended.stderr.contains(&format!("the fattest of 2 armed processes of master {}", pid(&server))),
+        "{ended:?}"
+    );
+    assert_eq!((manifest["app"].as_str(), manifest["worker"]["server"].as_str()), (Some("the-pool"), Some("gunicorn")));
+    assert_eq!(manifest["worker"]["master_pid"], server.pid());
+    assert!(manifest["worker"]["rss_bytes"].as_u64().unwrap() > 40 << 20);
+    // The master itself would not answer: it is left alone, and the error says who would.
+    let ended = Agent::run(store.path(), &["dump", "--pid", &pid(&server)]);
+    let line = ended.failed_with(4);
+    assert!(
+        line.contains("its workers are: use --pid") && line.contains(&manifest["worker"]["pid"].to_string()),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_pidfile_of_a_master_without_armed_workers() {
+    let mut server = Worker::start_server("the-unarmed", &[&["--block", "disarmed"]]);
+    let store = tempfile::tempdir().unwrap();
+    let file = store.path().join("x.pid");
+    fs::write(&file, pid(&server)).unwrap();
+    let ended = Agent::run(store.path(), &["dump", "--pidfile", file.to_str().unwrap()]);
+    assert!(
+        ended.failed_with(4).contains(&format!("no process of master {} can be dumped", pid(&server))),
+        "{ended:?}"
+    );
+    assert!(server.process.is_alive());
+}
+
+#[test]
 fn a_dump_that_is_under_way_is_waited_for() {
     let mut worker = Worker::start(&["--hold", "walking"]);
     let first_store = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -15,6 +16,16 @@ use tempfile::TempDir;
 
 /// Nothing here takes that long, unless it is broken.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Forks once for each of its last arguments, and waits to be killed; the workers then end with their stdin.
+const FAKE_MASTER: &str = "
+import os, signal, sys
+python, app, worker, directory, *workers = sys.argv[1:]
+for arguments in workers:
+    if os.fork() == 0:
+        os.execv(python, [f'gunicorn: worker [{app}]', '-c', worker, directory, *arguments.split()])
+signal.pause()
+";
 
 /// Whether the tests run as root: some make a process of another user.
 pub fn is_root() -> bool {
@@ -76,6 +87,21 @@ impl Worker {
         command.arg("-c").arg(include_str!("fake_worker.py")).arg(directory.path()).args(arguments);
         change(&mut command);
         Worker::spawn(command, directory)
+    }
+
+    /// Starts a gunicorn in miniature: a master by its title, which is not armed, and a worker by its title for each
+    /// of `workers`, its arguments. They share one dump directory.
+    pub fn start_server(app: &str, workers: &[&[&str]]) -> Worker {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new(python());
+        command.arg0(format!("gunicorn: master [{app}]")).arg("-c").arg(FAKE_MASTER).arg(python()).arg(app);
+        command.arg(include_str!("fake_worker.py")).arg(directory.path());
+        command.args(workers.iter().map(|arguments| arguments.join(" ")));
+        let worker = Worker::spawn(command, directory);
+        for _ in 1..workers.len() {
+            worker.expect("ready");
+        }
+        worker
     }
 
     /// Starts a worker by a command that ends up in `fake_worker.py`.
