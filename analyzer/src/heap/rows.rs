@@ -64,8 +64,8 @@ impl Narrow {
         self.low.extend_from_slice(&other.low);
     }
 
-    fn shrink(&mut self) {
-        self.low.shrink_to_fit();
+    fn take(&mut self) -> Narrow {
+        Narrow { low: take(&mut self.low), wide: take(&mut self.wide) }
     }
 }
 
@@ -174,17 +174,30 @@ impl Rows {
         kept
     }
 
-    /// Gives back what the columns have reserved in excess, before they wait for the other parts.
-    pub fn shrink(&mut self) {
-        self.addresses.shrink_to_fit();
-        self.types.shrink_to_fit();
-        self.sizes.shrink();
-        self.lengths.shrink();
-        self.text_ends.shrink_to_fit();
-        self.texts.shrink_to_fit();
-        self.ref_ends.shrink_to_fit();
-        self.refs.shrink_to_fit();
+    /// Moves all rows out, into columns no larger than they need to be. What stays behind is empty but keeps its room
+    /// for the next part: growing columns anew for each would cost about as much as filling them.
+    pub fn take(&mut self) -> Rows {
+        self.recent_types.clear();
+        self.type_ids.clear();
+        Rows {
+            addresses: take(&mut self.addresses),
+            types: take(&mut self.types),
+            sizes: self.sizes.take(),
+            lengths: self.lengths.take(),
+            text_ends: take(&mut self.text_ends),
+            texts: take(&mut self.texts),
+            ref_ends: take(&mut self.ref_ends),
+            refs: take(&mut self.refs),
+            type_names: std::mem::take(&mut self.type_names),
+            ..Rows::default()
+        }
     }
+}
+
+fn take<T: Copy>(column: &mut Vec<T>) -> Vec<T> {
+    let taken = column.as_slice().to_vec();
+    column.clear();
+    taken
 }
 
 /// A slot of `recent_types`; collisions cost time only.

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::input::Stream;
 use super::parts::Part;
 use super::{LoadError, LoadOptions};
+use crate::heap::Rows;
 
 /// Bytes of text in a block, but for the rest of its last line: small enough to stay in the cache of a core and to be
 /// shared out evenly, large enough to be worth a task.
@@ -30,10 +31,10 @@ pub(super) fn read_plain(
     let done = AtomicU64::new(0);
     (0..size.div_ceil(BLOCK))
         .into_par_iter()
-        .map_init(Vec::new, |buffer, i| {
+        .map_init(<(Vec<u8>, Rows)>::default, |(buffer, scratch), i| {
             let block = i * BLOCK..((i + 1) * BLOCK).min(size);
             let lines = read_lines(path, file, size, block.clone(), buffer)?;
-            let part = Part::parse(lines.1, lines.0);
+            let part = Part::parse(lines.1, lines.0, scratch);
             let now = done.fetch_add(block.end - block.start, Ordering::Relaxed) + block.end - block.start;
             if let Some(progress) = options.progress {
                 progress(now, size);
@@ -110,11 +111,11 @@ pub(super) fn read_stream(
     let mut parts: Vec<(usize, Part)> = blocks
         .enumerate()
         .par_bridge()
-        .map(|(i, (offset, block))| {
+        .map_init(Rows::default, |scratch, (i, (offset, block))| {
             if let Some(progress) = options.progress {
                 progress(taken.load(Ordering::Relaxed), size);
             }
-            (i, Part::parse(&block, offset))
+            (i, Part::parse(&block, offset, scratch))
         })
         .collect();
     parts.sort_unstable_by_key(|&(i, _)| i);

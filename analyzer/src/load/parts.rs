@@ -36,9 +36,10 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Parses whole lines; `offset` is where in the text they start.
-    pub(super) fn parse(text: &[u8], offset: u64) -> Part {
-        let mut part = Part { text_size: text.len() as u64, ..Part::default() };
+    /// Parses whole lines; `offset` is where in the text they start. `scratch` is empty, and will be again.
+    pub(super) fn parse(text: &[u8], offset: u64, scratch: &mut Rows) -> Part {
+        let rows = std::mem::take(scratch);
+        let mut part = Part { text_size: text.len() as u64, rows, ..Part::default() };
         let mut at = 0;
         while let Some(rest @ [_, ..]) = text.get(at..) {
             part.lines += 1;
@@ -50,7 +51,8 @@ impl Part {
                 None => part.slow_line(rest, offset + at as u64),
             };
         }
-        part.rows.shrink();
+        *scratch = std::mem::take(&mut part.rows);
+        part.rows = scratch.take();
         part
     }
 

@@ -20,10 +20,16 @@ pub fn summary(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
         mebibytes(totals.bytes)
     )?;
     if totals.dangling_refs > 0 {
-        writeln!(out, "{} references lead to addresses that are not in the dump", totals.dangling_refs)?;
+        let lead = if totals.dangling_refs == 1 { "reference leads" } else { "references lead" };
+        writeln!(out, "{} {lead} to addresses that are not in the dump", totals.dangling_refs)?;
     }
     if totals.repeated_lines > 0 {
-        writeln!(out, "{} lines repeat an address and were left out", totals.repeated_lines)?;
+        let were = if totals.repeated_lines == 1 {
+            "line repeats an address and was"
+        } else {
+            "lines repeat an address and were"
+        };
+        writeln!(out, "{} {were} left out", totals.repeated_lines)?;
     }
     writeln!(out)?;
     types(out, summary)
