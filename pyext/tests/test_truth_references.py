@@ -57,18 +57,16 @@ class Comparison:
             self.dump = dump()
             self.heard = list(truth_zoo.heard)
             after = {address: Sighting(self.held[address]) for address in before}
+            # What has changed while we looked is ours: the tables above, and what dumping leaves in caches.
+            self.changed = [self.held[address] for address, seen in before.items() if after[address] != seen]
+            stable = (self.held[address] for address, seen in before.items() if after[address] == seen)
+            self.expected = [
+                (item, self.dump.objects.get(id(item)), Expected(item, before[id(item)]))
+                for item in stable
+                if not is_static_type(item)
+            ]
         finally:
             gc.enable()
-        # What has changed while we looked is ours: the tables above, and what dumping leaves in caches.
-        self.changed = [self.held[address] for address, seen in before.items() if after[address] != seen]
-        self.stable = {address: seen for address, seen in before.items() if after[address] == seen}
-
-    def expected(self):
-        """Each object that has not changed, with its line and what that should say."""
-        for address, seen in self.stable.items():
-            item = self.held[address]
-            if not is_static_type(item):
-                yield item, self.dump.objects.get(address), Expected(item, seen)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +85,6 @@ def test_the_comparison_is_of_nearly_everything(comparison):
     assert len(comparison.changed) < 100
     zoo = {id(item) for item in comparison.specimens.values()}
     assert not zoo & {id(item) for item in comparison.changed}
-    assert zoo <= comparison.stable.keys()
 
 
 def test_every_object_is_a_line_and_no_reference_dangles(comparison):
@@ -102,9 +99,9 @@ def test_every_object_is_a_line_and_no_reference_dangles(comparison):
 
 def test_referents_and_their_order(comparison):
     wrong = [
-        (name(comparison, item), line["refs"], expected.refs)
-        for item, line, expected in comparison.expected()
-        if line["refs"] != expected.refs
+        (name(comparison, item), line["refs"], expected.refs.tolist())
+        for item, line, expected in comparison.expected
+        if line["refs"] != expected.refs.tolist()
     ]
     assert not wrong, f"{len(wrong)} lines are wrong, as: {wrong[:5]}"
 
@@ -112,20 +109,20 @@ def test_referents_and_their_order(comparison):
 def test_static_types_refer_to_nothing(comparison):
     static = [item for item in comparison.held.values() if is_static_type(item)]
     assert len(static) > 100
-    assert all(comparison.dump.of(item)["refs"] == [] for item in static)
+    assert [item for item in static if comparison.dump.of(item)["refs"]] == []
 
 
 def test_sizes(comparison):
     wrong = [
         (name(comparison, item), line["size"], expected.size)
-        for item, line, expected in comparison.expected()
+        for item, line, expected in comparison.expected
         if line["size"] != expected.size
     ]
     assert not wrong, f"{len(wrong)} lines are wrong, as: {wrong[:20]}"
 
 
 def test_types(comparison):
-    for item, line, _ in comparison.expected():
+    for item, line, _ in comparison.expected:
         if line["type"].isidentifier() and type(item).__flags__ & 1 << 9:
             assert line["type"] == type(item).__name__
 
@@ -157,5 +154,7 @@ def test_which_instances_have_no_dict(comparison):
         "instance with forty attributes",
         "instance with an odd attribute",
     }
+    if sys.version_info >= (3, 13):
+        inline.discard("slots, opened")
     assert inline & comparison.specimens_inline == (inline if INLINE else set())
     assert not with_dict & comparison.specimens_inline

@@ -4,6 +4,8 @@ An object is asked before the dump, for asking must not change what is dumped (:
 dump is there: to name attributes that an instance keeps without a dict, the dict must be made.
 """
 
+import array
+import collections
 import ctypes
 import gc
 import sys
@@ -71,15 +73,23 @@ def slot_values(item):
     return count
 
 
+def _addresses(items):
+    """As an array: numbers in a list would be objects, a million more in the dump."""
+    return array.array("Q", map(id, items))
+
+
 def _pairs(dictionary):
-    return [id(part) for pair in dict.items(dictionary) for part in pair]
+    return _addresses(part for pair in dict.items(dictionary) for part in pair)
 
 
-def _without_dict_part(entries, visited):
-    """What the traverse of a subclass of dict visits beside the entries, which come last."""
-    values = Counter(entries[1::2])
-    both = values + Counter(entries[::2])
-    for part in (both, values):
+def _without_dict_part(item, entries, visited):
+    """What the traverse of a subclass of dict visits beside the entries, which come last: values, often keys too.
+
+    That of an `OrderedDict` visits each key once more, for its nodes refer to them: a line has each key once.
+    """
+    keys, values = Counter(entries[::2]), Counter(entries[1::2])
+    nodes = keys if issubclass(type(item), collections.OrderedDict) else Counter()
+    for part in (nodes + keys + values, nodes + values, keys + values, values):
         start = len(visited) - sum(part.values())
         if start >= 0 and Counter(visited[start:]) == part:
             return visited[:start]
@@ -105,14 +115,16 @@ def size(item):
 class Sighting:
     """An object as it is before the dump."""
 
+    __slots__ = ("entries", "inline", "size", "visited")
+
     def __init__(self, item):
         self.size = size(item)
-        self.visited = [id(referent) for referent in gc.get_referents(item)]
+        self.visited = _addresses(gc.get_referents(item))
         self.inline = inline_array(item)
-        self.entries = _pairs(item) if isinstance(item, dict) else None
+        self.entries = _pairs(item) if issubclass(type(item), dict) else None
 
     def __eq__(self, other):
-        return vars(self) == vars(other)
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
     __hash__ = None
 
@@ -121,10 +133,12 @@ class Expected:
     """What the line of an object should say; made after the dump, from what was seen before it."""
 
     def __init__(self, item, seen):
-        self.refs = list(seen.visited)
+        self.refs = seen.visited[:]
         self.size = seen.size
-        if seen.entries is not None:
-            self.refs = _without_dict_part(seen.entries, seen.visited)
+        if type(item) is dict:
+            self.refs = array.array("Q")
+        elif seen.entries is not None:
+            self.refs = _without_dict_part(item, seen.entries, seen.visited)
         if seen.inline:
             self._name_attributes(item, seen)
         if seen.entries is not None:
@@ -135,7 +149,7 @@ class Expected:
     def _name_attributes(self, item, seen):
         prefix = _byte(seen.inline - 1)
         attributes = _make_dict(item, None)
-        values = [id(value) for value in attributes.values()]
+        values = _addresses(attributes.values())
         start = slot_values(item)
         end = start + len(values)
         found = Counter(self.refs[start:end])
@@ -148,7 +162,7 @@ class Expected:
 
 def is_static_type(item):
     """A type that was not made at run time: its own traverse must not be called, so it refers to nothing."""
-    return isinstance(item, type) and not has_type_reference(item)
+    return issubclass(type(item), type) and not has_type_reference(item)
 
 
 def running_frames():
@@ -168,7 +182,7 @@ def reachable(start):
     while pending:
         item = pending.pop()
         neighbours = gc.get_referents(item)
-        if isinstance(item, dict):
+        if issubclass(type(item), dict):
             neighbours.extend(dict.keys(item))
         neighbours.append(type(item))
         for neighbour in neighbours:

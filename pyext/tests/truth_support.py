@@ -1,7 +1,9 @@
 """Dumps of this very process, and their lines as values."""
 
+import contextlib
 import json
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -27,24 +29,35 @@ class Dump:
             found = json.loads(line)
             assert found["address"] not in self.objects, f"two lines for one object: {line!r}"
             self.objects[found["address"]] = found
-        self.meta = json.loads(path.with_name(path.name + ".meta.json").read_text())
+        # Bytes, for a decoder made here would be an instance more of its class, and shrink what others have room for.
+        self.meta = json.loads(path.with_name(path.name + ".meta.json").read_bytes())
 
     def of(self, item):
         """The line of an object."""
         return self.objects[id(item)]
 
 
+@contextlib.contextmanager
+def _directory():
+    """Not `tempfile.TemporaryDirectory`: it would be an object more of the heap while the dump is made."""
+    directory = tempfile.mkdtemp()
+    try:
+        yield Path(directory)
+    finally:
+        shutil.rmtree(directory)
+
+
 def dump():
     """A dump of this process, as it is at this moment."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "truth.dump")
+    with _directory() as directory:
+        path = directory / "truth.dump"
         heapsee.dump_all_objects(path)
         return Dump(path)
 
 
 def dump_inline():
     """The same, but the process itself walks its heap."""
-    with tempfile.TemporaryDirectory() as directory:
+    with _directory() as directory:
         heapsee.install_memory_dumper(directory=directory, mode="inline", chain=True)
         try:
             return Dump(Path(heapsee.dump_memory()))

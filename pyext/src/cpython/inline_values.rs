@@ -7,8 +7,10 @@
 //! * 3.13: in the object itself, behind its structure, with a header; the dict's pointer three words before it.
 
 use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyType};
 
-use super::{Object, TypeObject};
+use super::{Object, StillHeap, TypeObject};
 
 /// `struct _dictkeysobject`, up to its index.
 #[repr(C)]
@@ -86,7 +88,7 @@ impl<'h> Object<'h> {
             #[cfg(Py_3_12)]
             let array = {
                 let tagged = *words.sub(3);
-                if tagged & 1 == 0 { 0 } else { tagged + 1 }
+                if tagged & 1 == 0 { 0 } else { tagged.wrapping_add(1) }
             };
             let array = array as *const u8;
             if array.is_null() {
@@ -110,9 +112,7 @@ impl<'h> Object<'h> {
 
     #[cfg(Py_3_13)]
     unsafe fn read_values(self, ty: TypeObject<'h>, keys: *const Keys) -> Option<InlineValues<'h>> {
-        /// `Py_TPFLAGS_INLINE_VALUES`.
-        const INLINE_VALUES: std::ffi::c_ulong = 1 << 2;
-        if !ty.has_flag(INLINE_VALUES) {
+        if !ty.has_flag(super::typeobject::TPFLAGS_INLINE_VALUES) {
             return None;
         }
         // SAFETY: the caller has seen that there is a managed dict's pointer, this function that the values lie
@@ -141,6 +141,9 @@ impl<'h> Object<'h> {
 
 impl<'h> InlineValues<'h> {
     /// Bytes that the values take outside of the object's own memory: what `sys.getsizeof` does not count.
+    ///
+    /// The length of an array is not kept. CPython shortens new ones a little with every instance that a class gets;
+    /// that of the newest is what is counted for all, as `sys.getsizeof` itself counts a dict that has such an array.
     pub fn extra_size(&self) -> u64 {
         self.extra_size
     }
@@ -177,4 +180,25 @@ unsafe fn entries(keys: *const Keys) -> *const UnicodeEntry {
         let index = (&raw const (*keys).indices).cast::<u8>();
         index.add(1usize << (*keys).log2_index_bytes).cast()
     }
+}
+
+/// Whether instances are laid out as this module believes: one is made, given two attributes, and looked at.
+///
+/// # Errors
+/// A class or its instance cannot be made.
+pub fn fit(py: Python<'_>) -> PyResult<bool> {
+    let class = py.get_type::<PyType>().call1(("Probe", (), pyo3::types::PyDict::new(py)))?;
+    let instance = class.call0()?;
+    let expected = [("second", PyList::empty(py)), ("first", PyList::empty(py))]
+        .map(|(name, value)| (PyString::intern(py, name), value));
+    for (name, value) in &expected {
+        instance.setattr(name, value)?;
+    }
+    // SAFETY: the GIL is held, and nothing below runs Python code.
+    let heap = unsafe { StillHeap::assume() };
+    // SAFETY: the instance lives.
+    let values =
+        unsafe { Object::from_ptr(&heap, instance.as_ptr()) }.and_then(|object| object.inline_values(object.ty()));
+    let pairs = values.iter().flat_map(InlineValues::pairs).map(|(name, value)| (name.as_ptr(), value.as_ptr()));
+    Ok(pairs.eq(expected.iter().map(|(name, value)| (name.as_ptr(), value.as_ptr()))))
 }

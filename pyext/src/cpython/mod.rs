@@ -9,6 +9,7 @@
 //! checked when a walker is made.
 
 pub mod alloc;
+pub mod collector;
 pub mod dict;
 pub mod frame;
 pub mod gc;

@@ -3,7 +3,18 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
+use pyo3::prelude::*;
+
 use super::{Object, TypeObject};
+
+/// Nothing can misfit.
+///
+/// # Errors
+/// None.
+#[expect(clippy::unnecessary_wraps, reason = "later versions look at an instance")]
+pub fn fit(_py: Python<'_>) -> PyResult<bool> {
+    Ok(true)
+}
 
 /// Cannot be made.
 pub struct InlineValues<'h>(Infallible, PhantomData<&'h ()>);

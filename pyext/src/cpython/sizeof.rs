@@ -41,7 +41,7 @@ impl Sizer {
     /// `sys.getsizeof(object)`.
     pub fn size(self, object: Object<'_>) -> u64 {
         let own = self.call(object).unwrap_or_else(|| structure_size(object));
-        own + header_size(object)
+        own.saturating_add(header_size(object))
     }
 
     fn call(self, object: Object<'_>) -> Option<u64> {
@@ -84,10 +84,11 @@ fn method(found: Object<'_>, ty: TypeObject<'_>) -> Option<Sizer> {
         let descriptor = &*found.as_ptr().cast::<ffi::PyMethodDescrObject>();
         let class = descriptor.d_common.d_type;
         // A class may have been given another type's method: that one must not be called on its instances.
-        if !ty.derives_from(class) {
+        if !ty.mro().any(|base| base.is(class)) {
             return None;
         }
-        if class == &raw mut ffi::PyBaseObject_Type {
+        // Whether it counts values inside of the object differs between releases: then it is asked, as any other.
+        if class == &raw mut ffi::PyBaseObject_Type && !ty.has_flag(super::typeobject::TPFLAGS_INLINE_VALUES) {
             return Some(Sizer::Structure);
         }
         let definition = &*descriptor.d_method;
@@ -102,8 +103,12 @@ fn method(found: Object<'_>, ty: TypeObject<'_>) -> Option<Sizer> {
 /// `object.__sizeof__` (`object___sizeof___impl` in CPython's typeobject.c).
 fn structure_size(object: Object<'_>) -> u64 {
     let ty = object.ty().raw();
-    let items = if ty.tp_itemsize > 0 { object.ob_size().unsigned_abs() as u64 * ty.tp_itemsize as u64 } else { 0 };
-    items + ty.tp_basicsize as u64
+    let items = if ty.tp_itemsize > 0 {
+        (object.ob_size().unsigned_abs() as u64).saturating_mul(ty.tp_itemsize as u64)
+    } else {
+        0
+    };
+    items.saturating_add(ty.tp_basicsize as u64)
 }
 
 /// What lies before the object: the collector's header, and from 3.11 the words for dict and weak references.

@@ -16,6 +16,9 @@ pub struct TypeObject<'h>(Object<'h>);
 #[cfg(Py_3_11)]
 pub const TPFLAGS_MANAGED_DICT: c_ulong = 1 << 4;
 
+/// `Py_TPFLAGS_INLINE_VALUES` (3.13; no type had this flag before): the values lie in the instance itself.
+pub const TPFLAGS_INLINE_VALUES: c_ulong = 1 << 2;
+
 impl<'h> TypeObject<'h> {
     /// # Safety
     /// `ty` is not null and kept alive by `owner`, and its structure is that of a type.
@@ -146,24 +149,41 @@ impl<'h> TypeObject<'h> {
     }
 
     /// The names of the `__slots__` that this type itself adds, in the order its traverse visits them.
+    pub fn slots(self) -> Vec<String> {
+        // SAFETY: a member's name is a C string.
+        let names =
+            self.members().filter(|member| !member.name.is_null()).map(|member| unsafe { CStr::from_ptr(member.name) });
+        names.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    /// How many slots of `object`, an instance of this type, are set: their values are what its traverse visits first.
+    ///
+    /// `subtype_traverse` in CPython's typeobject.c visits the slots of the type and of those of its bases that are
+    /// traversed in the same way, before anything else. Of a type with another traverse the answer means nothing.
+    pub fn slots_in_use(self, object: Object<'h>) -> usize {
+        let traverse = |ty: TypeObject<'_>| ty.raw().tp_traverse.map(|traverse| traverse as usize);
+        let own = traverse(self);
+        std::iter::successors(Some(self), |ty| ty.base())
+            .take_while(|&ty| traverse(ty) == own)
+            .flat_map(TypeObject::members)
+            // SAFETY: the member says where in an instance its pointer is.
+            .filter(|member| unsafe {
+                !object.as_ptr().byte_offset(member.offset).cast::<*mut ffi::PyObject>().read().is_null()
+            })
+            .count()
+    }
+
+    /// The members that hold an object and that this type itself adds: its `__slots__`.
     ///
     /// A type made by a `class` statement has its member definitions behind its structure, `ob_size` of them
     /// (`PyHeapType_GET_MEMBERS`); `traverse_slots` in CPython's typeobject.c goes over them in the same order.
-    pub fn slots(self) -> Vec<String> {
-        if !self.is_heap_type() || self.0.ob_size() <= 0 {
-            return Vec::new();
-        }
+    fn members(self) -> impl Iterator<Item = &'h ffi::PyMemberDef> {
+        let count = if self.is_heap_type() { self.0.ob_size() } else { 0 };
         let offset = self.0.ty().raw().tp_basicsize;
-        (0..self.0.ob_size())
-            .filter_map(|i| {
-                // SAFETY: the members lie behind the structure, which is tp_basicsize of the metatype long.
-                let member = unsafe { &*self.0.as_ptr().byte_offset(offset).cast::<ffi::PyMemberDef>().offset(i) };
-                let visited = matches!(member.type_code, ffi::Py_T_OBJECT_EX);
-                // SAFETY: a member's name is a C string.
-                (visited && !member.name.is_null()).then(|| unsafe { CStr::from_ptr(member.name) })
-            })
-            .map(|name| name.to_string_lossy().into_owned())
-            .collect()
+        (0..count)
+            // SAFETY: the members lie behind the structure, which is tp_basicsize of the metatype long.
+            .map(move |i| unsafe { &*self.0.as_ptr().byte_offset(offset).cast::<ffi::PyMemberDef>().offset(i) })
+            .filter(|member| member.type_code == ffi::Py_T_OBJECT_EX)
     }
 }
 
@@ -192,6 +212,14 @@ impl TypeObject<'_> {
     /// `types.FunctionType`.
     pub fn is_function(self) -> bool {
         self.is(&raw mut ffi::PyFunction_Type)
+    }
+
+    /// `collections.OrderedDict` or a subclass.
+    pub fn derives_from_ordered_dict(self) -> bool {
+        unsafe extern "C" {
+            static mut PyODict_Type: ffi::PyTypeObject;
+        }
+        self.derives_from(&raw mut PyODict_Type)
     }
 
     /// A module type.

@@ -62,7 +62,9 @@ impl<'h, 's> Walk<'h, 's> {
 
     /// Writes `root` and all it leads to, as far as it is not written yet.
     pub fn follow(&mut self, root: Object<'h>) -> io::Result<()> {
-        self.meet(root);
+        if Visited::is_plausible(root.address()) && self.visited.insert(root.address()) {
+            self.pending.push(root);
+        }
         while let Some(object) = self.pending.pop() {
             self.write(object)?;
         }
@@ -75,12 +77,6 @@ impl<'h, 's> Walk<'h, 's> {
         Ok(Walked { counts: self.counts, types: self.types, type_objects: self.type_objects })
     }
 
-    fn meet(&mut self, object: Object<'h>) {
-        if self.visited.insert(object.address()) {
-            self.pending.push(object);
-        }
-    }
-
     fn write(&mut self, object: Object<'h>) -> io::Result<()> {
         let address = object.address();
         self.sink.progress(
@@ -91,7 +87,7 @@ impl<'h, 's> Walk<'h, 's> {
         let info = self.types.of(object);
         let inline = object.inline_values(info.ty);
         let is_running = self.running.binary_search(&address).is_ok();
-        let size = info.sizer.size(object) + inline.as_ref().map_or(0, |values| values.extra_size());
+        let size = info.sizer.size(object).saturating_add(inline.as_ref().map_or(0, |values| values.extra_size()));
         let referents = self.referents.of(object, info, inline.as_ref(), is_running);
 
         let mut line = LineWriter::start(&mut self.lines, address, &info.encoded_name, size);
@@ -102,7 +98,7 @@ impl<'h, 's> Walk<'h, 's> {
             self.type_objects.extend(object.as_type());
         }
         self.counts.objects += 1;
-        self.counts.bytes += size;
+        self.counts.bytes = self.counts.bytes.saturating_add(size);
         self.counts.refs += referents.len() as u64;
         self.lines_count += 1;
         for &referent in referents {

@@ -17,9 +17,10 @@ use heapsee_format::meta;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::cpython::gc::{CollectorSwitches, Lists};
+use crate::cpython::collector::Collector;
+use crate::cpython::gc::Lists;
 use crate::cpython::interpreter::{Interpreter, RootDicts, Threads, frames_fit};
-use crate::cpython::{Object, StillHeap, alloc};
+use crate::cpython::{Object, StillHeap, alloc, inline_values};
 use emit::Walk;
 use referents::Referents;
 use types::TypeInfo;
@@ -40,7 +41,7 @@ pub struct Walker {
     interpreter: Interpreter,
     /// Where the collector's lists are; without, objects are asked of `gc.get_objects()`.
     lists: Option<Lists>,
-    switches: CollectorSwitches,
+    collector: Collector,
 }
 
 /// The roots of one moment. Holds strong references: give it back with [`Moment::release`].
@@ -88,25 +89,27 @@ impl Walker {
     /// Looks at the interpreter and checks what the walk will rely on.
     ///
     /// # Errors
-    /// An interpreter whose frames are not laid out as this build believes, or that raises when asked.
+    /// An interpreter whose frames or instances are not laid out as this build believes, or that raises when asked.
     pub fn new(py: Python<'_>) -> Result<Walker, WalkerError> {
-        let walker = Walker {
-            interpreter: Interpreter::new(py)?,
-            lists: Lists::find(py),
-            switches: CollectorSwitches::new(py)?,
-        };
+        let walker =
+            Walker { interpreter: Interpreter::new(py)?, lists: Lists::find(py), collector: Collector::new(py)? };
         let moment = walker.hold(py);
         // SAFETY: the GIL is held and no code that changes objects runs while the proof lives.
         let heap = unsafe { StillHeap::assume() };
-        let fits = frames_fit(&heap, &moment.threads);
-        moment.release(py);
-        if fits {
-            Ok(walker)
+        let misfit = if !frames_fit(&heap, &moment.threads) {
+            Some("frames")
+        } else if !inline_values::fit(py)? {
+            Some("instances")
         } else {
-            Err(WalkerError::Unsupported(format!(
-                "this CPython ({}) lays its frames out in another way than the one heapsee was built for: install heapsee for it",
+            None
+        };
+        moment.release(py);
+        match misfit {
+            None => Ok(walker),
+            Some(what) => Err(WalkerError::Unsupported(format!(
+                "this CPython ({}) lays its {what} out in another way than the one heapsee was built for: install heapsee for it",
                 Python::version_str()
-            )))
+            ))),
         }
     }
 
@@ -124,6 +127,9 @@ impl Walker {
 
     /// Takes hold of the roots of this moment. Microseconds: the worker is paused meanwhile.
     pub fn hold(&self, py: Python<'_>) -> Moment {
+        // Up to 3.11 a frame object that is made can set off a collection: that would take long and run Python code.
+        // SAFETY: the GIL is held.
+        let _collector_off = unsafe { self.collector.off() };
         Moment {
             threads: self.interpreter.hold_threads(py),
             dicts: self.interpreter.root_dicts(py),
@@ -160,7 +166,8 @@ pub unsafe fn walk(walker: &Walker, moment: &Moment, options: &WalkOptions, sink
         unsafe { alloc::adopt() };
     }
     // A C `__sizeof__` that fails makes an exception, which the collector tracks: it must not begin to collect.
-    let _collector_off = walker.switches.off(&heap);
+    // SAFETY: this thread has the GIL, or is the only one of a forked copy.
+    let _collector_off = unsafe { walker.collector.off() };
     let running = moment.threads.iter().flat_map(|thread| thread.frames(&heap)).map(Object::address).collect();
     let mut walk = Walk::new(running, sink);
     if let Some(lists) = walker.lists {

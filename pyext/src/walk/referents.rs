@@ -1,7 +1,7 @@
 //! What an object refers to: the truth, which is more than its `tp_traverse` visits.
 
 use crate::cpython::inline_values::InlineValues;
-use crate::cpython::{Object, dict, frame};
+use crate::cpython::{Object, TypeObject, dict, frame};
 
 use super::types::{Kind, TypeInfo};
 
@@ -15,7 +15,8 @@ pub struct Referents<'h> {
 impl<'h> Referents<'h> {
     /// What `object` refers to, in the order its line has it:
     /// * a dict: key, value, key, value, … (its traverse leaves out the keys when all are strings);
-    /// * an instance of a subclass of dict: the same, then what its traverse visits beyond the dict's part;
+    /// * an instance of a subclass of dict: the same, then what its traverse visits beyond the dict's part (and beyond
+    ///   the keys that an `OrderedDict` refers to once more, from the nodes of its order);
     /// * an instance with inline attributes: what its traverse visits, with name, value, name, value, … in place of
     ///   the values;
     /// * a running frame: what its traverse visits, then what its call holds;
@@ -32,10 +33,10 @@ impl<'h> Referents<'h> {
         self.found.clear();
         match info.kind {
             Kind::Dict => self.add_entries(object),
-            Kind::DictSubclass => self.add_dict_subclass(object, inline),
+            Kind::DictSubclass => self.add_dict_subclass(object, info.ty, inline),
             _ => {
                 object.traverse(&mut self.found);
-                self.name_inline_values(inline, 0);
+                self.name_inline_values(object, info.ty, inline, 0);
                 if is_running && info.kind == Kind::Frame {
                     frame::running_referents(object, &mut self.found);
                 }
@@ -51,26 +52,60 @@ impl<'h> Referents<'h> {
         self.found.extend(dict::entries(object).flat_map(|(key, value)| [key, value]));
     }
 
-    fn add_dict_subclass(&mut self, object: Object<'h>, inline: Option<&InlineValues<'h>>) {
+    fn add_dict_subclass(&mut self, object: Object<'h>, ty: TypeObject<'h>, inline: Option<&InlineValues<'h>>) {
         self.add_entries(object);
         let rest = self.found.len();
         object.traverse(&mut self.found);
         self.scratch.clear();
         dict::traverse_as_dict(object, &mut self.scratch);
-        if let Some(at) = find_run(&self.found[rest..], &self.scratch) {
-            self.found.drain(rest + at..rest + at + self.scratch.len());
+        // A traverse in C calls its base's last; those that Cython makes call it first.
+        let at = if self.found[rest..].ends_with(&self.scratch) {
+            Some(self.found.len() - self.scratch.len())
+        } else {
+            find_run(&self.found[rest..], &self.scratch).map(|at| rest + at)
+        };
+        if let Some(at) = at {
+            self.found.drain(at..at + self.scratch.len());
         }
-        self.name_inline_values(inline, rest);
+        if ty.derives_from_ordered_dict() {
+            self.drop_node_keys(rest);
+        }
+        self.name_inline_values(object, ty, inline, rest);
+    }
+
+    /// Drops the keys that the nodes of an `OrderedDict` refer to, the last that its own traverse visits. Entries and
+    /// nodes are as many, unless somebody has gone behind its back; then all stays as it was visited.
+    fn drop_node_keys(&mut self, rest: usize) {
+        let nodes = self.found.len().saturating_sub(rest / 2);
+        self.scratch.clear();
+        self.scratch.extend(self.found[..rest].iter().step_by(2));
+        self.scratch.sort_unstable_by_key(|key| key.address());
+        let is_key =
+            |node: &Object<'h>| self.scratch.binary_search_by_key(&node.address(), |key| key.address()).is_ok();
+        if nodes >= rest && self.found[nodes..].iter().all(is_key) {
+            self.found.truncate(nodes);
+        }
     }
 
     /// Puts names and values in place of the values that a traverse has visited, looking from index `from` on.
-    fn name_inline_values(&mut self, inline: Option<&InlineValues<'h>>, from: usize) {
+    ///
+    /// They follow the slots; only a type with a traverse of its own, written in C, may visit them elsewhere.
+    fn name_inline_values(
+        &mut self,
+        object: Object<'h>,
+        ty: TypeObject<'h>,
+        inline: Option<&InlineValues<'h>>,
+        from: usize,
+    ) {
         let Some(inline) = inline else { return };
         self.scratch.clear();
         self.scratch.extend(inline.in_traverse_order());
+        let after_slots = from + ty.slots_in_use(object);
+        let is_after_slots = self.found.get(after_slots..).is_some_and(|rest| rest.starts_with(&self.scratch));
+        let elsewhere = || find_run(&self.found[from..], &self.scratch).map(|at| from + at);
         // A traverse that forgets the values gets them all the same, in front.
-        let (start, end) = find_run(&self.found[from..], &self.scratch)
-            .map_or((from, from), |at| (from + at, from + at + self.scratch.len()));
+        let (start, end) = if is_after_slots { Some(after_slots) } else { elsewhere() }
+            .map_or((from, from), |start| (start, start + self.scratch.len()));
         self.found.splice(start..end, inline.pairs().flat_map(|(name, value)| [name, value]));
     }
 }

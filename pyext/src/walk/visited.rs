@@ -3,15 +3,15 @@
 //! No object is smaller than 16 bytes, so two objects never share a bit, wherever they lie. A hash set would take ten
 //! times the memory, and most of the walk's time in cache misses.
 
-/// Addresses of user space are below this.
-const ADDRESS_LIMIT: u64 = 1 << 47;
+/// Addresses of user space are below this: 47 bits on x86-64, 48 on aarch64.
+const ADDRESS_BITS: u32 = 48;
 /// A leaf covers 1 MiB.
 const LEAF_BITS: u32 = 20;
 /// A branch covers 4 GiB.
 const BRANCH_BITS: u32 = 32;
 const LEAF_WORDS: usize = 1 << (LEAF_BITS - 4 - 6);
 const BRANCH_LEAVES: usize = 1 << (BRANCH_BITS - LEAF_BITS);
-const BRANCHES: usize = 1 << (47 - BRANCH_BITS);
+const BRANCHES: usize = 1 << (ADDRESS_BITS - BRANCH_BITS);
 
 type Leaf = [u64; LEAF_WORDS];
 type Branch = Vec<Option<Box<Leaf>>>;
@@ -29,7 +29,7 @@ impl Visited {
 
     /// Whether an object could be there at all.
     pub fn is_plausible(address: u64) -> bool {
-        address.is_multiple_of(8) && (4096..ADDRESS_LIMIT).contains(&address)
+        address.is_multiple_of(8) && (4096..1 << ADDRESS_BITS).contains(&address)
     }
 
     /// Adds a plausible address; true if it is new.
