@@ -140,3 +140,19 @@ def test_importing_does_nothing():
     source = "import heapsee, os; print(heapsee.status()['installed'], os.listdir('/proc/self/task').__len__())"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert done.stdout == "False 1\n"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
+def test_names_are_datetimes_isoformat(worker, zone):
+    # A time without a fraction, the last and the first microsecond of a second, both sides of summer time, a century.
+    bases = (0, 1_700_000_000, 1_710_054_000, 1_730_610_000, 4_102_444_800)
+    moments = [base * 1_000_000 + fraction for base in bases for fraction in (0, 1, 500_000, 999_999)]
+    worker(
+        f"import datetime, time; os.environ['TZ'] = {zone!r}; time.tzset(); fromtimestamp = datetime.datetime.fromtimestamp"
+    )
+    for micros in moments:
+        name = worker(f"result = heapsee._heapsee.dump_name({micros * 1000})")
+        expected = worker(
+            f"result = fromtimestamp({micros // 1_000_000}).replace(microsecond={micros % 1_000_000}).isoformat()"
+        )
+        assert name == f"meliae.{expected}.{worker.pid}.dump"

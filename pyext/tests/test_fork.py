@@ -180,10 +180,10 @@ def test_subprocesses_are_as_without_us(armed, arguments):
 
 def test_a_daemon_that_closes_every_descriptor(armed):
     armed(
-        "keep = {0, 1, 2, answers.fileno(), sys.stdin.fileno()} if 'answers' in globals() else set(range(0, 10))\n"
         "for fd in os.listdir('/proc/self/fd'):\n"
-        "    if 'memfd' in (os.readlink(f'/proc/self/fd/{fd}') if os.path.lexists(f'/proc/self/fd/{fd}') else ''):\n"
-        "        os.close(int(fd))\n"
+        "    try: ours = 'memfd' in os.readlink(f'/proc/self/fd/{fd}')\n"
+        "    except FileNotFoundError: continue\n"
+        "    if ours: os.close(int(fd))\n"
         "held = [open('/dev/zero', 'rb') for _ in range(5)]"
     )
     assert not armed.status()["control_block"]

@@ -1,0 +1,90 @@
+"""Where no process can be cloned, memory is short, or the kernel is old."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from conftest import SECCOMP, Worker, check_dump
+
+EPERM, ENOMEM, ENOSYS = 1, 12, 38
+#: Threads share memory (CLONE_VM); what does not is a process.
+NO_PROCESSES = "refuse('clone', {error}, without=0x100)"
+
+
+@pytest.mark.parametrize("error", [EPERM, ENOSYS])
+def test_auto_is_inline_where_no_process_can_be_cloned(worker, error):
+    worker(f"{SECCOMP}\n{NO_PROCESSES.format(error=error)}")
+    worker.install()
+    assert check_dump(worker.dump()["last_path"])["snapshot"]["mode"] == "inline"
+
+
+@pytest.mark.parametrize(
+    ("mode", "error", "reason"), [("fork", EPERM, "EPERM"), ("fork", ENOMEM, "ENOMEM"), ("auto", ENOMEM, "ENOMEM")]
+)
+def test_otherwise_a_clone_that_fails_is_an_error(worker, mode, error, reason):
+    worker(f"{SECCOMP}\n{NO_PROCESSES.format(error=error)}")
+    worker.install(f"mode={mode!r}")
+    status = worker.dump()
+    assert re.search(f"cannot clone the process for a snapshot: .*{reason}", status["last_error"])
+    assert status["last_path"] is None
+
+
+def test_kernels_without_close_range(worker):
+    worker(f"{SECCOMP}\nrefuse('close_range', {ENOSYS})")
+    worker.install()
+    child = worker.stopped_child()
+    links = [os.readlink(link) for link in Path(f"/proc/{child}/fd").iterdir()]
+    assert links
+    assert not [link for link in links if re.match("socket|pipe|/memfd", link)]
+
+
+def worker_that_reads(directory, fakes):
+    """A worker to which files of the kernel's say something else: a mount namespace needs no cleaning up."""
+    mounts = []
+    for path, text in fakes.items():
+        fake = directory / path.strip("/").replace("/", "-")
+        fake.write_text(text)
+        mounts.append(f"mount --bind {fake} {path}")
+    script = " && ".join([*mounts, 'exec "$@"'])
+    return Worker(directory, ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh"])
+
+
+def test_no_dump_when_the_machine_is_short_of_memory(tmp_path):
+    worker = worker_that_reads(tmp_path, {"/proc/meminfo": "MemTotal: 99 kB\nMemAvailable:   20480 kB\n"})
+    worker.install()
+    status = worker.dump()
+    assert re.search(r"not enough memory: a dump may take \d+ MiB, the machine has 20 MiB left", status["last_error"])
+    assert (status["dumps_finished"], status["last_path"]) == (1, None)
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "directory", "limit", "usage", "stat"),
+    [
+        ("0::/app", "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+        (
+            "5:memory:/app",
+            "/sys/fs/cgroup/memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_no_dump_when_the_cgroup_is_short_of_memory(tmp_path, line, directory, limit, usage, stat):
+    # The limit is the parent group's; of its usage the kernel could drop 1 MiB of page cache at once.
+    script = (
+        "mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir -p {0}/app && echo {1} > {0}/{2} && echo {3} > {0}/{4} && "
+        "echo '{5} {6}' > {0}/memory.stat && echo {7} > $1 && shift && exec \"$@\""
+    ).format(directory, 100 << 20, limit, 91 << 20, usage, stat, 1 << 20, line)
+    own = tmp_path / "cgroup"
+    worker = Worker(tmp_path, ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh", str(own)])
+    # `/proc/self` is another directory in each process: only the worker can put something over its own.
+    worker(
+        f"import subprocess; subprocess.run(['mount', '--bind', {str(own)!r}, f'/proc/{{os.getpid()}}/cgroup'], check=True)"
+    )
+    worker.install()
+    assert "the worker's cgroup has 10 MiB left" in worker.dump()["last_error"]
+    worker.close()
