@@ -68,7 +68,7 @@ impl Unarmed {
             Unarmed::Block(_) => "use a heapsee-agent and a heapsee of the same version",
             Unarmed::Uninstalled => "call heapsee.install_memory_dumper() in it again, or restart it",
             Unarmed::HandlerGone(_) => {
-                "install after whatever else sets a handler, or choose another signal: install_memory_dumper(signal.SIGUSR2)"
+                "install after whatever else sets a handler, or choose another: install_memory_dumper(signal.SIGUSR2)"
             }
             Unarmed::NoSuchSignal(_) => "choose another signal: install_memory_dumper(signal.SIGPROF)",
         }

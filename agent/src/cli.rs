@@ -92,10 +92,12 @@ pub struct DumpArgs {
     #[arg(long)]
     no_compress: bool,
     /// zstd level, 1 (fast) to 19 (small)
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19), conflicts_with = "no_compress")]
+    #[arg(long, value_name = "N", default_value_t = 3, conflicts_with = "no_compress")]
+    #[arg(value_parser = clap::value_parser!(i32).range(1..=19))]
     level: i32,
     /// Give up after so many seconds without an answer or any progress
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// Leave the worker's own files where they are
     #[arg(long)]

@@ -187,7 +187,8 @@ impl Watch<'_> {
             return Failure::new(
                 Exit::Timeout,
                 format!(
-                    "the dump of process {pid} has made no progress for {seconds}s while {} ({} so far); it may still finish, in {}: try again later or with a longer --timeout",
+                    "the dump of process {pid} has made no progress for {seconds}s while {} ({} so far); \
+                     it may still finish, in {}: try again later or with a longer --timeout",
                     progress::state(self.last.state),
                     render::bytes(self.last.bytes),
                     self.last.directory,

@@ -216,7 +216,7 @@ impl Parts {
     }
 }
 
-/// Whether a gunicorn process is a new master, started by the old one on SIGUSR2: gunicorn tells it so in its environment,
+/// Whether a gunicorn process is a new master, started by the old one on SIGUSR2: it is told so in its environment,
 /// which its workers inherit, but for them the pid is not their parent's.
 fn is_new_master(entry: &Entry) -> bool {
     entry.recognised.as_ref().is_some_and(|found| found.server == Server::Gunicorn)

@@ -132,7 +132,7 @@ impl Intake<'_> {
             return Err(Failure::new(
                 Exit::Store,
                 format!(
-                    "the copy reads back otherwise than it was written: check the store's disk; the dump was kept as {shown}"
+                    "the copy reads back otherwise than written: check the store's disk; the dump was kept as {shown}"
                 ),
             ));
         }
@@ -178,7 +178,8 @@ impl Intake<'_> {
         match self.directory.remove(original) {
             Ok(()) => Originals::Removed,
             Err(error) => Originals::Stuck(format!(
-                "the dump is stored, but the worker's file {} could not be removed: {error}; remove it and its sidecar by hand",
+                "the dump is stored, but the worker's file {} could not be removed: {error}; \
+                 remove it and its sidecar by hand",
                 self.directory.shown(&original.name)
             )),
         }

@@ -120,7 +120,8 @@ impl Directory {
             return Err(Failure::new(
                 Exit::Verification,
                 format!(
-                    "process {} says it has published {path:?}, which is no dump in its directory {:?}: it was left alone",
+                    "process {} says it has published {path:?}, which is no dump in its directory {:?}: \
+                     it was left alone",
                     self.worker_pid, self.path
                 ),
             ));

@@ -19,14 +19,35 @@ import time
 
 # name: (offset, struct code); texts: (offset, capacity)
 NUMBERS = {
-    "magic": (0, "8s"), "version": (8, "I"), "pid": (12, "I"), "start_time": (16, "Q"), "signal": (24, "I"),
-    "armed": (28, "I"), "state": (32, "I"), "outcome": (36, "I"), "started": (40, "Q"), "finished": (48, "Q"),
-    "signals": (56, "Q"), "signals_merged": (64, "Q"), "signals_ignored": (72, "Q"), "child_pid": (80, "I"),
-    "started_at": (88, "Q"), "expected_objects": (96, "Q"), "objects": (104, "Q"), "bytes": (112, "Q"),
-    "gil_wait_ns": (120, "Q"), "pause_ns": (128, "Q"),
+    "magic": (0, "8s"),
+    "version": (8, "I"),
+    "pid": (12, "I"),
+    "start_time": (16, "Q"),
+    "signal": (24, "I"),
+    "armed": (28, "I"),
+    "state": (32, "I"),
+    "outcome": (36, "I"),
+    "started": (40, "Q"),
+    "finished": (48, "Q"),
+    "signals": (56, "Q"),
+    "signals_merged": (64, "Q"),
+    "signals_ignored": (72, "Q"),
+    "child_pid": (80, "I"),
+    "started_at": (88, "Q"),
+    "expected_objects": (96, "Q"),
+    "objects": (104, "Q"),
+    "bytes": (112, "Q"),
+    "gil_wait_ns": (120, "Q"),
+    "pause_ns": (128, "Q"),
 }
-TEXTS = {"python": (144, 24), "heapsee": (176, 24), "mode": (208, 24), "directory": (240, 1024),
-         "last_path": (1272, 1200), "last_error": (2480, 1024)}
+TEXTS = {
+    "python": (144, 24),
+    "heapsee": (176, 24),
+    "mode": (208, 24),
+    "directory": (240, 1024),
+    "last_path": (1272, 1200),
+    "last_error": (2480, 1024),
+}
 STATES = {"idle": 0, "waiting": 1, "snapshot": 2, "walking": 3, "publishing": 4}
 
 
@@ -43,7 +64,7 @@ class Page:
                 data = value.encode()[:capacity]
                 seq = struct.unpack_from("=I", self.map, offset)[0]
                 struct.pack_into("=I", self.map, offset, seq + 1 | 1)
-                self.map[offset + 8:offset + 8 + len(data)] = data
+                self.map[offset + 8 : offset + 8 + len(data)] = data
                 struct.pack_into("=II", self.map, offset, (seq | 1) + 1, len(data))
             else:
                 offset, code = NUMBERS[name]
@@ -189,8 +210,19 @@ if options.uid is not None:
 own_pid, own_start_time = os.getpid(), start_time()
 ballast = bytearray(os.urandom(1 << 20) * options.megabytes)
 page = Page()
-page.set(version=1, pid=own_pid, start_time=own_start_time, signal=options.signal, armed=1, python="3.11.7",
-         heapsee="0.1.0", mode="fork", directory=options.directory, gil_wait_ns=1500000, pause_ns=12300000)
+page.set(
+    version=1,
+    pid=own_pid,
+    start_time=own_start_time,
+    signal=options.signal,
+    armed=1,
+    python="3.11.7",
+    heapsee="0.1.0",
+    mode="fork",
+    directory=options.directory,
+    gil_wait_ns=1500000,
+    pause_ns=12300000,
+)
 page.set(magic=b"HEAPSEE\0")
 if options.block == "version":
     page.set(version=7)
