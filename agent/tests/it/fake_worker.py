@@ -14,8 +14,8 @@ import os
 import select
 import signal
 import struct
-import sys
 import time
+from pathlib import Path
 
 # name: (offset, struct code); texts: (offset, capacity)
 NUMBERS = {
@@ -52,6 +52,8 @@ STATES = {"idle": 0, "waiting": 1, "snapshot": 2, "walking": 3, "publishing": 4}
 
 
 class Page:
+    """The control block."""
+
     def __init__(self):
         self.fd = os.memfd_create("heapsee")
         os.ftruncate(self.fd, 4096)
@@ -76,8 +78,7 @@ class Page:
 
 
 def start_time():
-    with open("/proc/self/stat") as file:
-        return int(file.read().rpartition(")")[2].split()[19])
+    return int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
 
 
 def say(line):
@@ -109,7 +110,7 @@ def lines(count):
 
 def publish(path):
     data = lines(options.objects)
-    name = os.path.basename(path)
+    name = Path(path).name
     file = {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "lines": options.objects}
     wrong = options.wrong
     if wrong in ("sha256", "size", "lines"):
@@ -124,7 +125,7 @@ def publish(path):
         write(path + ".meta.json", meta.encode())
     if wrong == "symlink":
         write(path + ".elsewhere", data)
-        os.symlink(path + ".elsewhere", path)
+        Path(path).symlink_to(path + ".elsewhere")
     elif wrong == "fifo":
         os.mkfifo(path)
     elif wrong == "owner":
@@ -148,15 +149,15 @@ def end(outcome, **texts):
 
 def dump():
     if options.child:
-        with open("/proc/self/comm", "w") as file:
-            file.write("heapsee-dump")
+        Path("/proc/self/comm").write_text("heapsee-dump")
         page.set(child_pid=os.getpid())
     reach("snapshot")
     reach("walking")
     page.set(objects=options.objects, bytes=len(lines(options.objects)))
     if options.outcome == "failed":
-        return end(2, last_error=options.reason)
-    path = "{}/meliae.{}.{}.dump".format(options.directory, datetime.datetime.now().isoformat(), own_pid)
+        end(2, last_error=options.reason)
+        return
+    path = f"{options.directory}/meliae.{datetime.datetime.now().isoformat()}.{own_pid}.dump"
     if options.wrong == "name":
         path = options.directory + "/../meliae.x.1.dump"
     elif options.wrong != "unpublished":
@@ -168,14 +169,17 @@ def dump():
 def answer():
     if options.outcome == "silent":
         page.set(signals_ignored=page.get("signals_ignored") + 1)
-        return say("ignored")
+        say("ignored")
+        return
     page.set(signals=page.get("signals") + 1, objects=0, bytes=0, started_at=time.time_ns())
     page.set(state=STATES["waiting"], started=page.get("started") + 1)
     reach("waiting")
     if options.outcome == "refused":
-        return end(3, last_error=options.reason)
+        end(3, last_error=options.reason)
+        return
     if not options.child:
-        return dump()
+        dump()
+        return
     child = os.fork()
     if child == 0:
         dump()
@@ -234,7 +238,7 @@ elif options.block == "garbage":
     page.map[:] = os.urandom(4096)
 
 if options.block != "nohandler":
-    signal.signal(options.signal, lambda number, frame: None)
+    signal.signal(options.signal, lambda *_: None)
 wake_read, wake_write = os.pipe()
 os.set_blocking(wake_write, False)
 signal.set_wakeup_fd(wake_write)
