@@ -160,7 +160,7 @@ def dump():
     path = f"{options.directory}/meliae.{datetime.datetime.now().isoformat()}.{own_pid}.dump"
     if options.wrong == "name":
         path = options.directory + "/../meliae.x.1.dump"
-    elif options.wrong != "unpublished":
+    else:
         publish(path)
     reach("publishing")
     end(1, last_path=path)
