@@ -203,6 +203,8 @@ def test_the_chain(source: str, tmp_path: Path) -> None:
     *_, deletion, collected = play(["read chain.meliae", f"delete from ref where child = {head[0]}", "gc"], tmp_path)
     assert number(r"^(\d+) rows deleted$", deletion) == 1
     deleted = number(r"^Deleted (\d+) objects$", collected)
+    alive = dump.reachable(held_otherwise(dump, head[0]), without=head[0])
+    assert deleted == len(dump.objects) - len(alive)
     if case.second_store_objects is not None:
         assert deleted == case.second_store_objects
     assert deleted >= 3 * links

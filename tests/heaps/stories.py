@@ -99,6 +99,9 @@ OBJECTS_PER_BLOCK = 30
 FIRST_STORE_HOLDER = "xmodule.modulestore.django"
 SECOND_STORE_HOLDER = "open_ended_grading.utils"
 CHAIN_HOLDER = "lms.djangoapps.instructor_task"
+CHAIN_NAMES = ("student", "scores", "grades", "descriptor_runtime")
+"""The names every link of the chain uses, held here too: code objects hold their constants unseen by `tp_traverse`, so
+a dump would show them as held by the chain alone."""
 
 
 def make_module(name: str) -> Any:
@@ -179,11 +182,12 @@ def build_two_stores(objects: int) -> Ledger:
 def build_chain(links: int) -> Ledger:
     """Makes a chain of `links` pairs of `LmsModuleSystem` and `CombinedSystem`. Returns the chain's ledger."""
     ledger = Ledger()
+    student_name, scores_name, grades_name, descriptor_name = CHAIN_NAMES
     runtime: Any = None
     for number in range(links):
         combined = ledger.new(CombinedSystem(runtime, DESCRIPTORS))
         scores: list[float] = ledger.new([ledger.new(number + part / 8) for part in range(4)])
-        grades = ledger.new({"student": ledger.new(f"student {number}"), "scores": scores})
-        runtime = ledger.instance(LmsModuleSystem(descriptor_runtime=combined, grades=grades))
+        grades = ledger.new({student_name: ledger.new(f"student {number}"), scores_name: scores})
+        runtime = ledger.instance(LmsModuleSystem(**{descriptor_name: combined, grades_name: grades}))
     make_module(CHAIN_HOLDER).descriptor = DESCRIPTORS[0](xmodule_runtime=runtime)
     return ledger
