@@ -168,8 +168,9 @@ def test_worker(minor: str, interpreter: Path, oracle: Path | None, tally: Tally
     tally.step(f"CPython {minor}: end to end", lambda: pytest(interpreter, oracle, "tests/e2e"))
 
 
-def attached(command: list[Path], env: dict[str, str]) -> None:
-    """Runs a program of ours that talks to the person in front of the terminal itself."""
+def attached(interpreter: Path, module: str, env: dict[str, str]) -> None:
+    """Runs a module under `tests` that talks to the person in front of the terminal itself."""
+    command = [interpreter, "-m", module]
     ours = {"PYTHONPATH": str(ROOT / "tests"), "HEAPSEE_BIN_DIR": str(RELEASE), **env}
     status = subprocess.run(command, cwd=ROOT, env={**os.environ, **ours}, check=False).returncode
     if status != 0:
@@ -181,7 +182,7 @@ def demo() -> None:
     machine = survey()
     build()
     interpreter = worker_environment(machine.newest)
-    attached([interpreter, ROOT / "tests" / "demo" / "demo.py"], {})
+    attached(interpreter, "demo.demo", {})
 
 
 def bench() -> None:
@@ -189,7 +190,7 @@ def bench() -> None:
     machine = survey()
     build()
     env = {"HEAPSEE_BENCH_PYTHON": str(bench_environment(machine))}
-    attached([worker_environment(machine.newest), ROOT / "tests" / "bench" / "bench.py"], env)
+    attached(worker_environment(machine.newest), "bench.bench", env)
 
 
 def clean() -> None:
