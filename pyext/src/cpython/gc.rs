@@ -5,6 +5,8 @@
 //! a newly tracked object is the last of the young list, so its next is that list's head, and the others follow at
 //! fixed distances.
 
+use std::mem::offset_of;
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -41,6 +43,20 @@ struct Generations {
 struct Generations {
     generations: [Generation; 3],
     permanent: Generation,
+}
+
+/// The layouts above for [`super::layout`]; those of the collector's state count from its first generation on.
+pub(super) fn layout() -> impl Iterator<Item = (&'static str, &'static str, usize)> {
+    [
+        ("PyGC_Head", "_gc_next", offset_of!(Head, next)),
+        ("PyGC_Head", "_gc_prev", offset_of!(Head, prev)),
+        ("struct gc_generation", "threshold", offset_of!(Generation, threshold)),
+        ("struct gc_generation", "count", offset_of!(Generation, count)),
+        #[cfg(not(Py_3_14))]
+        ("struct _gc_runtime_state", "generation0", offset_of!(Generations, generation0)),
+        ("struct _gc_runtime_state", "permanent_generation", offset_of!(Generations, permanent)),
+    ]
+    .into_iter()
 }
 
 const FLAGS: usize = 3;

@@ -27,9 +27,9 @@ pub(super) struct Keys {
 
 /// `PyDictUnicodeEntry`.
 #[repr(C)]
-struct UnicodeEntry {
-    key: *mut ffi::PyObject,
-    value: *mut ffi::PyObject,
+pub(super) struct UnicodeEntry {
+    pub(super) key: *mut ffi::PyObject,
+    pub(super) value: *mut ffi::PyObject,
 }
 
 /// `struct _dictvalues` of 3.13.

@@ -2,21 +2,36 @@
 
 use std::mem::offset_of;
 
+use pyo3::ffi;
+
 use super::frame::Code;
 #[cfg(Py_3_11)]
 use super::frame::{FrameObject, InterpreterFrame};
-#[cfg(Py_3_11)]
-use super::inline_values::Keys;
+use super::gc;
 #[cfg(Py_3_13)]
 use super::inline_values::Values;
+#[cfg(Py_3_11)]
+use super::inline_values::{Keys, UnicodeEntry};
 
 /// `(structure, field, offset in bytes)`, named as CPython's headers name them.
 pub fn table() -> Vec<(&'static str, &'static str, usize)> {
-    #[cfg_attr(not(Py_3_11), expect(unused_mut, reason = "what follows is for later versions"))]
     let mut table = vec![
         ("PyCodeObject", "co_filename", offset_of!(Code, filename)),
         ("PyCodeObject", "co_name", offset_of!(Code, name)),
+        // Those are PyO3's, and unsafe code here relies on them as well.
+        ("PyTypeObject", "tp_basicsize", offset_of!(ffi::PyTypeObject, tp_basicsize)),
+        ("PyTypeObject", "tp_flags", offset_of!(ffi::PyTypeObject, tp_flags)),
+        ("PyTypeObject", "tp_traverse", offset_of!(ffi::PyTypeObject, tp_traverse)),
+        ("PyTypeObject", "tp_mro", offset_of!(ffi::PyTypeObject, tp_mro)),
+        ("PyHeapTypeObject", "ht_qualname", offset_of!(ffi::PyHeapTypeObject, ht_qualname)),
+        ("PyHeapTypeObject", "ht_cached_keys", offset_of!(ffi::PyHeapTypeObject, ht_cached_keys)),
+        ("PyDictObject", "ma_used", offset_of!(ffi::PyDictObject, ma_used)),
+        ("PySetObject", "used", offset_of!(ffi::PySetObject, used)),
+        ("PyFunctionObject", "func_name", offset_of!(ffi::PyFunctionObject, func_name)),
+        ("PyMethodDescrObject", "d_method", offset_of!(ffi::PyMethodDescrObject, d_method)),
+        ("PyMemberDef", "offset", offset_of!(ffi::PyMemberDef, offset)),
     ];
+    table.extend(gc::layout());
     #[cfg(Py_3_11)]
     table.extend([
         ("struct _dictkeysobject", "dk_log2_index_bytes", offset_of!(Keys, log2_index_bytes)),
@@ -24,6 +39,8 @@ pub fn table() -> Vec<(&'static str, &'static str, usize)> {
         ("struct _dictkeysobject", "dk_usable", offset_of!(Keys, usable)),
         ("struct _dictkeysobject", "dk_nentries", offset_of!(Keys, nentries)),
         ("struct _dictkeysobject", "dk_indices", offset_of!(Keys, indices)),
+        ("PyDictUnicodeEntry", "me_key", offset_of!(UnicodeEntry, key)),
+        ("PyDictUnicodeEntry", "me_value", offset_of!(UnicodeEntry, value)),
         ("PyCodeObject", "co_nlocalsplus", offset_of!(Code, nlocalsplus)),
         ("struct _frame", "f_frame", offset_of!(FrameObject, frame)),
         ("_PyInterpreterFrame", "f_locals", offset_of!(InterpreterFrame, locals)),
