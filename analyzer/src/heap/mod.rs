@@ -315,12 +315,6 @@ impl Heap {
         &self.source
     }
 
-    /// Computes now what is otherwise computed when first asked for by a search: referrers and roots.
-    pub fn prepare(&self) {
-        self.reverse();
-        self.roots();
-    }
-
     fn reverse(&self) -> &Reverse {
         self.reverse.get_or_init(|| Reverse::of(&self.columns, self.node_count()))
     }

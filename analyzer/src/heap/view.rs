@@ -104,15 +104,6 @@ impl View {
         self.counts
     }
 
-    /// Whether objects, references and roots are exactly those of the dump (cells and marks may differ).
-    pub fn is_unchanged(&self) -> bool {
-        let changes = &self.changes;
-        self.edges_unchanged()
-            && changes.cut_roots.is_empty()
-            && changes.added_roots.is_empty()
-            && changes.objects.keys().all(|&node| node < self.heap.len())
-    }
-
     #[inline]
     fn edges_unchanged(&self) -> bool {
         let changes = &self.changes;
@@ -502,11 +493,6 @@ impl View {
             marks.resize(node as usize + 1, UNMARKED);
         }
         marks[node as usize] = mark.unwrap_or(UNMARKED);
-    }
-
-    /// Takes all marks away.
-    pub fn clear_marks(&mut self) {
-        self.changes.marks = Arc::default();
     }
 
     /// Replaces all marks: by node, `u32::MAX` for none.

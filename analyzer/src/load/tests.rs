@@ -272,3 +272,27 @@ fn progress_comes_to_its_end() {
     load(&file.path, &LoadOptions { progress: Some(&progress), ..LoadOptions::default() }).unwrap();
     assert_eq!(most.into_inner(), text.len() as u64);
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_in_a_file_a_pipe_would_bring_the_same(
+        pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "{\"address\": 16, \"type\": \"t\", \"size\": 1, \"refs\": [16, 3]}\n", "{\"address\": 3,\"size\":2,\"type\":\"u\"}", "\n",
+            "[\n", "]\r\n", ",", "{\"address\"", ": 1", "\"", "\\ud800", "\0", "\u{e9}", "}", "]}", "18446744073709551616", "-",
+        ]), 0..12),
+        cut in 0usize..40,
+        salvage: bool,
+    ) {
+        let text = pieces.concat();
+        let text = &text.as_bytes()[..text.len().saturating_sub(cut)];
+        // (An empty file is refused by another name than an empty stream.)
+        let text = if text.is_empty() { b"\n" } else { text };
+        let read = |content: &[u8]| {
+            let file = file(content);
+            let heap = load(&file.path, &LoadOptions { salvage, ..LoadOptions::default() });
+            heap.map(|heap| (counts(&heap), heap.node_count(), heap.repeated_lines(), heap.source().warnings.clone()))
+                .map_err(|error| error.to_string().replace(&file.path.display().to_string(), ""))
+        };
+        proptest::prop_assert_eq!(read(text), read(&gzip(text)));
+    }
+}
