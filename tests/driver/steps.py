@@ -170,11 +170,11 @@ def test_worker(minor: str, interpreter: Path, oracle: Path | None, tally: Tally
 
 def attached(interpreter: Path, module: str, env: dict[str, str]) -> None:
     """Runs a module under `tests` that talks to the person in front of the terminal itself."""
-    command = [interpreter, "-m", module]
+    command = [str(interpreter), "-m", module]
     ours = {"PYTHONPATH": str(ROOT / "tests"), "HEAPSEE_BIN_DIR": str(RELEASE), **env}
     status = subprocess.run(command, cwd=ROOT, env={**os.environ, **ours}, check=False).returncode
     if status != 0:
-        raise StepError(f"exit {status}: {shown([str(part) for part in command])}")
+        raise StepError(f"exit {status}: {shown(command)}")
 
 
 def demo() -> None:

@@ -103,10 +103,10 @@ def referents(item: object) -> Counter[int]:
     if isinstance(item, dict):
         names = Counter(id(key) for key in dict.keys(item))
         values = Counter(id(value) for value in dict.values(item))
-        # The traverse of a dict leaves the keys out when all are strings. An OrderedDict holds each key a second time,
-        # in the list that keeps the order.
-        held = names + names if isinstance(item, OrderedDict) else names
-        visited = visited - values - held + held + values
+        # The traverse of a dict leaves the keys out when all are strings; that of an OrderedDict visits each once more,
+        # for the list that keeps the order. A dump has each key once.
+        often = names + names if isinstance(item, OrderedDict) else names
+        visited = visited - values - often + names + values
     inline = inline_values(item)
     if inline:
         visited += Counter(name for name, _ in inline[0])
