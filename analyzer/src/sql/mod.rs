@@ -15,5 +15,6 @@ mod write;
 
 pub use catalog::Loader;
 pub use error::SessionError;
+pub(crate) use repr::{plain, quoted};
 pub use session::Session;
 pub use store::is_sqlite as is_session_file;

@@ -30,7 +30,7 @@ pub fn plain(value: Value<'_>) -> Cow<'_, str> {
 
 /// `text` as Python writes a string: single quotes unless there is one inside and no double quote, escapes for what
 /// cannot be printed.
-fn quoted(prefix: &str, text: &str) -> String {
+pub(crate) fn quoted(prefix: &str, text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::with_capacity(prefix.len() + text.len() + 2);
     out.push_str(prefix);

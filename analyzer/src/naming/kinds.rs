@@ -1,0 +1,267 @@
+//! Which reference is which, by the kind of object that refers: what each `tp_traverse` of CPython visits, in its order.
+//!
+//! References that are not set are left out by all of them, so the position alone seldom tells; what the referent is
+//! has to agree.
+
+use super::literal::{identifier, literal, type_of, whole_text};
+use super::shape::{Base, Layout};
+use super::{EdgeName, Names};
+use crate::heap::View;
+
+/// What is called for: one reference of one object of the dump.
+struct Asked<'a> {
+    names: &'a Names<'a>,
+    view: &'a View,
+    node: u32,
+    /// Everything the object refers to.
+    all: &'a [u32],
+    position: usize,
+    child: u32,
+}
+
+/// The name of the reference at `position` among those of `node`.
+pub(super) fn name(names: &Names<'_>, node: u32, position: usize) -> EdgeName {
+    let view = names.view();
+    let all = view.heap().referents(node);
+    let asked = Asked { names, view, node, all, position, child: all[position] };
+    asked.by_type(view.heap().type_name(view.heap().type_id(node)))
+}
+
+fn attribute(name: &str) -> EdgeName {
+    EdgeName::Attribute(name.to_owned())
+}
+
+fn part(words: &str) -> EdgeName {
+    EdgeName::Part(words.to_owned())
+}
+
+impl Asked<'_> {
+    fn by_type(&self, type_name: &str) -> EdgeName {
+        match type_name {
+            "dict" => self.entry(self.all.len()),
+            "list" | "tuple" if self.length() == Some(self.all.len()) => self.element(self.all.len()),
+            "list" | "tuple" => EdgeName::Unknown,
+            "set" | "frozenset" => part("member"),
+            "module" if self.is("dict") => attribute("__dict__"),
+            "module" => part("state of the module"),
+            "function" => self.of_function(),
+            "method" | "instancemethod" => self.by_position(&["__func__", "__self__"]),
+            "builtin_function_or_method" if !self.is("str") => attribute("__self__"),
+            "cell" => attribute("cell_contents"),
+            "frame" => self.of_frame("f_"),
+            "generator" => self.of_frame("gi_"),
+            "coroutine" => self.of_frame("cr_"),
+            "async_generator" => self.of_frame("ag_"),
+            "staticmethod" | "classmethod" if self.is("function") => attribute("__func__"),
+            "property" => self.by_position(&["fget"]),
+            "functools.partial" => self.of_partial(),
+            "weakref" | "weakref.ReferenceType" | "weakref.weakref" => part("callback of the weak reference"),
+            "collections.deque" => self.of_deque(),
+            "mappingproxy" => part("the mapping"),
+            _ if self.is_type(self.node) => self.of_type(),
+            _ => self.of_instance(type_name),
+        }
+    }
+
+    fn is(&self, type_name: &str) -> bool {
+        type_of(self.view, self.child) == type_name
+    }
+
+    fn is_type(&self, node: u32) -> bool {
+        let known = |address| self.view.heap().meta().is_some_and(|meta| meta.types.contains_key(&address));
+        matches!(type_of(self.view, node), "type" | "abc.ABCMeta" | "ABCMeta") || known(self.view.address(node))
+    }
+
+    fn by_position(&self, names: &[&str]) -> EdgeName {
+        names.get(self.position).map_or(EdgeName::Unknown, |name| attribute(name))
+    }
+
+    fn length(&self) -> Option<usize> {
+        self.view.heap().length(self.node).and_then(|length| usize::try_from(length).ok())
+    }
+
+    /// One of `count` references at the beginning, which are `key, value, …`, or (meliae on Python 3, where all keys
+    /// are strings) values alone.
+    fn entry(&self, count: usize) -> EdgeName {
+        match self.length() {
+            Some(entries) if count == entries.saturating_mul(2) => {
+                let key = self.all[self.position & !1];
+                let key_text = literal(self.view, key);
+                if self.position.is_multiple_of(2) { EdgeName::KeyItself(key_text) } else { EdgeName::Key(key_text) }
+            }
+            Some(entries) if count == entries => EdgeName::Item,
+            _ => EdgeName::Unknown,
+        }
+    }
+
+    /// One of the elements of a sequence, which end at position `end` and are visited from the last to the first.
+    fn element(&self, end: usize) -> EdgeName {
+        match self.length().and_then(|length| end.checked_sub(length)) {
+            Some(start) if self.position >= start => EdgeName::Index((end - 1 - self.position) as u64),
+            _ => EdgeName::Unknown,
+        }
+    }
+
+    fn of_function(&self) -> EdgeName {
+        match type_of(self.view, self.child) {
+            "code" => attribute("__code__"),
+            "tuple" if self.refers_only_to("cell") => attribute("__closure__"),
+            "tuple" => attribute("__defaults__"),
+            "dict" if self.is_namespace() => {
+                let first = self.all.iter().position(|&node| type_of(self.view, node) == "dict");
+                attribute(if first == Some(self.position) { "__globals__" } else { "__builtins__" })
+            }
+            "str" => part("name of the function"),
+            _ => part("part of the function"),
+        }
+    }
+
+    fn refers_only_to(&self, type_name: &str) -> bool {
+        let all = self.view.heap().referents(self.child);
+        !all.is_empty() && all.iter().all(|&node| type_of(self.view, node) == type_name)
+    }
+
+    /// Whether the referent is the dict of a module: its first entries are `__name__` and so on.
+    fn is_namespace(&self) -> bool {
+        let first = self.view.heap().referents(self.child).iter().step_by(2).take(8);
+        first.into_iter().any(|&key| whole_text(self.view, key).is_some_and(|text| text == "__name__"))
+    }
+
+    /// Of a frame, or of a generator, which has one in it.
+    fn of_frame(&self, prefix: &str) -> EdgeName {
+        match type_of(self.view, self.child) {
+            "frame" if prefix == "f_" => attribute("f_back"),
+            "frame" => attribute(&format!("{prefix}frame")),
+            "code" => attribute(&format!("{prefix}code")),
+            "dict" if self.is_namespace() => attribute("f_globals"),
+            _ => EdgeName::Part(match self.view.heap().value(self.node) {
+                Some(name) => format!("local of {}()", crate::sql::plain(name)),
+                None => "local of the frame".to_owned(),
+            }),
+        }
+    }
+
+    fn of_partial(&self) -> EdgeName {
+        match type_of(self.view, self.child) {
+            "tuple" => attribute("args"),
+            "dict" => attribute("keywords"),
+            _ if self.is_type(self.child) && self.all.len() > 3 && self.position == 0 => attribute("__class__"),
+            _ => attribute("func"),
+        }
+    }
+
+    fn of_deque(&self) -> EdgeName {
+        if self.own_type() == Some(self.position) {
+            attribute("__class__")
+        } else {
+            // A deque visits its type first or last, and its elements in their order.
+            EdgeName::Index((self.position - usize::from(self.own_type() == Some(0))) as u64)
+        }
+    }
+
+    fn of_type(&self) -> EdgeName {
+        match type_of(self.view, self.child) {
+            "dict" => attribute("__dict__"),
+            // Only the method resolution order begins with the class itself.
+            "tuple" if self.view.heap().referents(self.child).contains(&self.node) => attribute("__mro__"),
+            "tuple" => attribute("__bases__"),
+            _ if self.own_type() == Some(self.position) => attribute("__class__"),
+            _ if self.is_type(self.child) => attribute("__base__"),
+            _ => part("part of the type"),
+        }
+    }
+
+    /// Where among the references the object's own type is.
+    fn own_type(&self) -> Option<usize> {
+        let heap = self.view.heap();
+        let own = heap.type_name(heap.type_id(self.node));
+        self.all.iter().rposition(|&node| self.is_type(node) && self.view.name(node).is_some_and(|name| name == own))
+    }
+
+    fn of_instance(&self, type_name: &str) -> EdgeName {
+        let Some(own_type) = self.own_type() else { return self.of_instance_of_c(type_name) };
+        if own_type == self.position {
+            return attribute("__class__");
+        }
+        let layout = self.layout(own_type);
+        let length = self.length();
+        let mut start = 0;
+        if let (Base::Dict, Some(length)) = (layout.base, length) {
+            start = length.saturating_mul(2).min(own_type);
+            if self.position < start {
+                return self.entry(start);
+            }
+        }
+        // Elements follow the type; a traverse that forgot it had it added behind them.
+        let mut end = own_type;
+        if let (Base::Sequence, Some(length)) = (layout.base, length) {
+            let behind = own_type + 1 == self.all.len();
+            let elements_end = if behind { own_type } else { self.all.len() };
+            end = if behind { own_type.saturating_sub(length) } else { own_type };
+            if self.position >= end {
+                return self.element(elements_end);
+            }
+        }
+        if self.position >= end {
+            return self.of_base(layout.base);
+        }
+        self.slot_or_attribute(&layout, start, end)
+    }
+
+    fn layout(&self, own_type: usize) -> Layout {
+        let node = self.all[own_type];
+        let make = || Layout::of(self.view.heap().meta(), self.view.address(node));
+        self.names.layouts.borrow_mut().entry(node).or_insert_with(make).clone()
+    }
+
+    /// Between `start` and `end` there are slots, then attributes: as pairs, or one dict.
+    fn slot_or_attribute(&self, layout: &Layout, start: usize, end: usize) -> EdgeName {
+        let (position, slots) = (self.position - start, &layout.slots);
+        let rest = &self.all[start..end];
+        let Some(attributes) = rest.get(slots.len()..) else {
+            // Not all slots are set, and it is not known which.
+            return if self.is_only_dict(rest) { attribute("__dict__") } else { part("slot") };
+        };
+        let is_dict = attributes.len() == 1 && type_of(self.view, attributes[0]) == "dict";
+        let names: Option<Vec<String>> =
+            attributes.iter().step_by(2).map(|&node| identifier(self.view, node)).collect();
+        let pairs = names.filter(|_| layout.known && attributes.len().is_multiple_of(2));
+        match (position.checked_sub(slots.len()), pairs) {
+            (None, pairs) if is_dict || pairs.is_some() => attribute(&slots[position]),
+            (Some(_), _) if is_dict => attribute("__dict__"),
+            (Some(at), Some(names)) if at.is_multiple_of(2) => EdgeName::KeyItself(names[at / 2].clone()),
+            (Some(at), Some(names)) => EdgeName::Attribute(names[at / 2].clone()),
+            _ if self.is_only_dict(rest) => attribute("__dict__"),
+            _ => EdgeName::Unknown,
+        }
+    }
+
+    /// Whether this reference is the only one to a dict: then it is the object's attributes, whatever the others are.
+    fn is_only_dict(&self, all: &[u32]) -> bool {
+        self.is("dict") && all.iter().filter(|&&node| type_of(self.view, node) == "dict").count() == 1
+    }
+
+    fn of_base(&self, base: Base) -> EdgeName {
+        match (base, type_of(self.view, self.child)) {
+            (Base::Exception, "tuple") => attribute("args"),
+            (Base::Exception, "dict") => attribute("__dict__"),
+            (Base::Exception, "traceback") => attribute("__traceback__"),
+            (Base::Exception, "list") => attribute("__notes__"),
+            _ => EdgeName::Unknown,
+        }
+    }
+
+    /// Of an object whose type is not among its references: a class of C's making, or a dump that left types out.
+    fn of_instance_of_c(&self, type_name: &str) -> EdgeName {
+        match type_name {
+            "collections.OrderedDict" | "collections.defaultdict" | "OrderedDict" | "defaultdict" => {
+                let entries = self.length().map_or(0, |length| length.saturating_mul(2)).min(self.all.len());
+                if self.position < entries { self.entry(entries) } else { EdgeName::Unknown }
+            }
+            "traceback" if self.is("frame") => attribute("tb_frame"),
+            "traceback" if self.is("traceback") => attribute("tb_next"),
+            _ if self.is_only_dict(self.all) => attribute("__dict__"),
+            _ => EdgeName::Unknown,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Objects as Python literals, to stand between the brackets of a subscript.
+
+use crate::heap::{Value, View};
+use crate::sql::quoted;
+
+/// The identifier that a `str` object holds, if it holds one, whole.
+pub fn identifier(view: &View, node: u32) -> Option<String> {
+    let text = whole_text(view, node)?;
+    let mut characters = text.chars();
+    let starts = characters.next().is_some_and(|c| c == '_' || c.is_alphabetic());
+    (starts && characters.all(|c| c == '_' || c.is_alphanumeric())).then_some(text)
+}
+
+/// The text of a `str` object, if the dump has all of it.
+pub fn whole_text(view: &View, node: u32) -> Option<String> {
+    if !view.is_live(node) || !matches!(type_of(view, node), "str" | "unicode") {
+        return None;
+    }
+    match view.value(node)? {
+        Value::Text(text) if view.length(node).is_none_or(|length| length == text.chars().count() as u64) => {
+            Some(text.into_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The name of an object's type; nothing for an address without an object.
+pub fn type_of(view: &View, node: u32) -> &str {
+    if view.is_live(node) { view.type_name(view.type_id(node)) } else { "" }
+}
+
+/// How Python would write the object, as far as the dump knows.
+pub fn literal(view: &View, node: u32) -> String {
+    let cut = |text: &str| {
+        if view.length(node).is_some_and(|length| length > text.chars().count() as u64) { "…" } else { "" }
+    };
+    match (type_of(view, node), view.is_live(node).then(|| view.value(node)).flatten()) {
+        ("str" | "unicode", Some(Value::Text(text))) => quoted("", &format!("{text}{}", cut(&text))),
+        ("bytes", Some(Value::Text(text))) => quoted("b", &format!("{text}{}", cut(&text))),
+        ("int" | "long" | "bool", Some(Value::Int(value))) => value.to_string(),
+        ("int" | "long" | "bool", Some(Value::Text(text))) => text.into_owned(),
+        ("NoneType", _) => "None".to_owned(),
+        ("type" | "function" | "module", _) => match view.name(node) {
+            Some(name) => name.into_owned(),
+            None => anonymous(view, node),
+        },
+        _ => anonymous(view, node),
+    }
+}
+
+/// An object of which nothing is known but type and address.
+pub fn anonymous(view: &View, node: u32) -> String {
+    match type_of(view, node) {
+        "" => format!("<no object at {:#x}>", view.address(node)),
+        type_name => format!("<{type_name} at {:#x}>", view.address(node)),
+    }
+}

@@ -1,0 +1,73 @@
+//! What references are called: dict keys, attributes, indexes; and a path as one Python expression.
+//!
+//! A dump has no names for references. What there is to go by are the order in which CPython's `tp_traverse` functions
+//! visit things, the keys that dicts and instances list with their values, and what the sidecar knows of types. Where
+//! these do not settle a name there is none: a wrong name is worse than a missing one. Nothing here searches or prints.
+
+mod edge;
+mod expression;
+mod fold;
+mod kinds;
+mod literal;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use crate::heap::{Edge, View};
+
+pub use edge::EdgeName;
+pub use expression::{expression, root_name};
+pub use fold::{Fold, fold};
+
+use shape::Layout;
+
+/// Finds the names of a view's references. Keeps what it has found out about types.
+pub struct Names<'v> {
+    view: &'v View,
+    layouts: RefCell<HashMap<u32, Layout>>,
+}
+
+impl<'v> Names<'v> {
+    /// For the references of this view.
+    pub fn new(view: &'v View) -> Names<'v> {
+        Names { view, layouts: RefCell::default() }
+    }
+
+    /// The view.
+    pub fn view(&self) -> &'v View {
+        self.view
+    }
+
+    /// What the reference is called.
+    pub fn edge(&self, edge: Edge) -> EdgeName {
+        let heap = self.view.heap();
+        let own = heap.edges(edge.parent);
+        if own.contains(&edge.id) {
+            kinds::name(self, edge.parent, (edge.id - own.start) as usize)
+        } else {
+            // Added by a session: in the dump it is nothing.
+            EdgeName::Unknown
+        }
+    }
+
+    /// The reference between two objects; if there are several, the one with the most telling name.
+    pub fn between(&self, parent: u32, child: u32) -> Option<EdgeName> {
+        let mut found = Vec::new();
+        // A dict may have a million entries and a value one referrer, or a class a million instances.
+        if self.view.heap().edges_into(child).len() < self.view.heap().edges(parent).len() {
+            self.view.edges_to(child, |edge| found.extend((edge.parent == parent).then_some(edge)));
+        } else {
+            self.view.edges_from(parent, |edge| found.extend((edge.child == child).then_some(edge)));
+        }
+        // The first of equals, in the order of the dump.
+        found.into_iter().map(|edge| self.edge(edge)).min_by_key(EdgeName::rank)
+    }
+
+    /// The names of the references along a path of objects, one fewer than there are objects.
+    pub fn along(&self, path: &[u32]) -> Vec<EdgeName> {
+        path.windows(2).map(|pair| self.between(pair[0], pair[1]).unwrap_or(EdgeName::Unknown)).collect()
+    }
+}

@@ -1,0 +1,96 @@
+//! How the references of a class's instances are laid out, as far as the sidecar tells.
+//!
+//! `subtype_traverse` of CPython, which nearly every class written in Python has, visits the slots (the class's own
+//! first, then its bases'; those not set are left out), then the attributes, then the type, then what the base type in
+//! C visits. In place of the attributes a dump has `name, value, name, value, …` if they are stored inline, else the
+//! `__dict__`. A subclass of dict has its entries in front of all.
+
+use heapsee_format::meta::{Meta, Type};
+
+/// What the instances of one type have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The slots' names in the order they are visited.
+    pub slots: Vec<String>,
+    /// The built-in type it derives from, if that decides what else there is.
+    pub base: Base,
+    /// Whether the sidecar knows the type: else slots may be missing from `slots`.
+    pub known: bool,
+}
+
+/// A built-in base type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Base {
+    /// None that matters here.
+    #[default]
+    Other,
+    /// Entries in front.
+    Dict,
+    /// Elements at the end, the last one first.
+    Sequence,
+    /// `args`, `__traceback__` and so on at the end.
+    Exception,
+}
+
+/// No class has more bases in a row; a sidecar that says so is wrong.
+const DEEPEST: usize = 200;
+
+impl Layout {
+    /// Of the instances of the type at this address.
+    pub fn of(meta: Option<&Meta>, type_address: u64) -> Layout {
+        let mut layout = Layout::default();
+        let types = meta.map(|meta| &meta.types);
+        let mut next = Some(type_address);
+        for _ in 0..DEEPEST {
+            let Some(found) = next.and_then(|address| types?.get(&address)) else { break };
+            layout.known = true;
+            layout.slots.extend(found.slots.iter().cloned());
+            layout.base = base_of(found).unwrap_or(layout.base);
+            next = found.base;
+        }
+        layout
+    }
+}
+
+fn base_of(found: &Type) -> Option<Base> {
+    match (found.module.as_str(), found.qualname.as_str()) {
+        ("builtins", "dict") => Some(Base::Dict),
+        ("builtins", "list" | "tuple") => Some(Base::Sequence),
+        ("builtins", "BaseException") => Some(Base::Exception),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(types: &[(u64, &str, &str, Option<u64>, &[&str])]) -> Meta {
+        let entry = |&(address, module, qualname, base, slots): &(u64, &str, &str, Option<u64>, &[&str])| {
+            let slots = slots.iter().map(|&slot| slot.to_owned()).collect();
+            (address, Type { module: module.to_owned(), qualname: qualname.to_owned(), base, slots })
+        };
+        Meta { types: types.iter().map(entry).collect(), ..Meta::default() }
+    }
+
+    #[test]
+    fn slots_of_the_class_come_before_those_of_its_bases() {
+        let meta = meta(&[
+            (1, "app", "Point", Some(2), &["x", "_Point__hidden"]),
+            (2, "app", "Base", Some(3), &["a"]),
+            (3, "builtins", "tuple", Some(4), &[]),
+            (4, "builtins", "object", None, &[]),
+        ]);
+        let layout = Layout::of(Some(&meta), 1);
+        assert_eq!(layout.slots, ["x", "_Point__hidden", "a"]);
+        assert_eq!((layout.base, layout.known), (Base::Sequence, true));
+        assert_eq!(Layout::of(Some(&meta), 9), Layout::default());
+        assert_eq!(Layout::of(None, 1), Layout::default());
+    }
+
+    #[test]
+    fn a_circle_of_bases_ends() {
+        let meta = meta(&[(1, "app", "A", Some(2), &[]), (2, "app", "B", Some(1), &[])]);
+        assert!(Layout::of(Some(&meta), 1).known);
+    }
+}
