@@ -148,7 +148,8 @@ def test_names_are_datetimes_isoformat(worker, zone):
     bases = (0, 1_700_000_000, 1_710_054_000, 1_730_610_000, 4_102_444_800)
     moments = [base * 1_000_000 + fraction for base in bases for fraction in (0, 1, 500_000, 999_999)]
     worker(
-        f"import datetime, time; os.environ['TZ'] = {zone!r}; time.tzset(); fromtimestamp = datetime.datetime.fromtimestamp"
+        f"import datetime, time; os.environ['TZ'] = {zone!r}; time.tzset()\n"
+        "fromtimestamp = datetime.datetime.fromtimestamp"
     )
     for micros in moments:
         name = worker(f"result = heapsee._heapsee.dump_name({micros * 1000})")

@@ -23,6 +23,8 @@ def test_fifty_dumps_leave_nothing_behind(armed):
     armed("import gc; gc.collect()")
     for _ in range(3):
         armed.dump()
+    # A dump has ended for those outside a moment before its child is waited for.
+    eventually(lambda: armed.children() == [], "the last child has been waited for")
     before, mapped = belongings(), mappings()
     for _ in range(50):
         status = armed.dump()

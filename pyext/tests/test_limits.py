@@ -76,14 +76,19 @@ def test_no_dump_when_the_machine_is_short_of_memory(tmp_path):
 def test_no_dump_when_the_cgroup_is_short_of_memory(tmp_path, line, directory, limit, usage, stat):
     # The limit is the parent group's; of its usage the kernel could drop 1 MiB of page cache at once.
     script = (
-        "mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir -p {0}/app && echo {1} > {0}/{2} && echo {3} > {0}/{4} && "
-        "echo '{5} {6}' > {0}/memory.stat && echo {7} > $1 && shift && exec \"$@\""
-    ).format(directory, 100 << 20, limit, 91 << 20, usage, stat, 1 << 20, line)
+        "mount -t tmpfs tmpfs /sys/fs/cgroup && "
+        f"mkdir -p {directory}/app && "
+        f"echo {100 << 20} > {directory}/{limit} && "
+        f"echo {91 << 20} > {directory}/{usage} && "
+        f"echo '{stat} {1 << 20}' > {directory}/memory.stat && "
+        'echo "$1" > "$2" && shift 2 && exec "$@"'
+    )
     own = tmp_path / "cgroup"
-    worker = Worker(tmp_path, ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh", str(own)])
+    worker = Worker(tmp_path, ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh", line, str(own)])
     # `/proc/self` is another directory in each process: only the worker can put something over its own.
     worker(
-        f"import subprocess; subprocess.run(['mount', '--bind', {str(own)!r}, f'/proc/{{os.getpid()}}/cgroup'], check=True)"
+        "import subprocess\n"
+        f"subprocess.run(['mount', '--bind', {str(own)!r}, f'/proc/{{os.getpid()}}/cgroup'], check=True)"
     )
     worker.install()
     assert "the worker's cgroup has 10 MiB left" in worker.dump()["last_error"]
