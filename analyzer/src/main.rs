@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use heapsee::commands::{shell, summary};
+use heapsee::commands::{gc, info, path, query, shell, summary};
 use heapsee::exit::{Exit, say};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.
@@ -14,6 +14,9 @@ use heapsee::exit::{Exit, say};
     after_help = "\
 Examples:
   heapsee summary worker.dump              which types take up the memory
+  heapsee path worker.dump --to \"type = 'Session'\"       what holds it, as a Python expression
+  heapsee gc worker.dump --drop \"type = 'Session'\"       what letting go of it would free
+  heapsee query worker.dump 'select * from obj where size > 1000000' --json
   heapsee shell                            then: read worker.dump
 
 Dumps are read plain, gzipped or zstd-compressed; the sidecar worker.dump.meta.json is used if it is there.
@@ -29,12 +32,22 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Summary(summary::SummaryArgs),
+    Path(path::PathArgs),
+    Info(info::InfoArgs),
+    Refs(info::RefsArgs),
+    Gc(gc::GcArgs),
+    Query(query::QueryArgs),
     Shell(shell::ShellArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Summary(args) => summary::run(&args),
+        Command::Path(args) => path::run(&args),
+        Command::Info(args) => info::run_info(&args),
+        Command::Refs(args) => info::run_refs(&args),
+        Command::Gc(args) => gc::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Shell(args) => shell::run(&args),
     };
     match result {

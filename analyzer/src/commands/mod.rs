@@ -1,5 +1,10 @@
 //! What the program can be told to do, a file for each verb. Here: what they share on a terminal.
 
+pub mod gc;
+pub mod info;
+pub mod path;
+pub mod query;
+mod question;
 pub mod shell;
 pub mod summary;
 
@@ -27,6 +32,11 @@ pub fn load_with_progress(path: &Path, salvage: bool) -> Result<Heap, LoadError>
         say(format_args!("{}: {warning}", path.display()));
     }
     Ok(heap)
+}
+
+/// Characters in a line of the terminal, if there is one.
+pub(crate) fn screen_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
 }
 
 fn progress_bar() -> ProgressBar {

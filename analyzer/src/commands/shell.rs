@@ -9,7 +9,6 @@ use clap::Args;
 use super::load_with_progress;
 use crate::exit::{Exit, Failure};
 use crate::shell::{CommandError, Outcome, Shell};
-use crate::sql::SessionError;
 
 /// Ask a dump questions in SQL and in memsee's commands.
 #[derive(Debug, Args)]
@@ -47,7 +46,7 @@ pub fn run(args: &ShellArgs) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout());
     let mut shell = Shell::new(&mut out, load_with_progress).map_err(failure)?;
     if io::stdout().is_terminal() {
-        shell.fit_to(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)));
+        shell.fit_to(super::screen_width);
     }
     if let Some(file) = &args.file
         && let Err(error) = shell.begin_with(file, args.salvage)
@@ -75,12 +74,8 @@ fn is_closed(error: &CommandError) -> bool {
 }
 
 fn failure(error: CommandError) -> Failure {
-    let exit = match &error {
-        CommandError::Session(SessionError::Load(error)) => error.exit(),
-        CommandError::Session(SessionError::DumpGone { .. } | SessionError::Missing(_) | SessionError::Io { .. }) => {
-            Exit::Input
-        }
-        _ => Exit::Failed,
-    };
-    Failure { exit, message: error.to_string() }
+    match error {
+        CommandError::Session(error) => super::question::failure(error),
+        other => Failure { exit: Exit::Failed, message: other.to_string() },
+    }
 }

@@ -20,7 +20,7 @@ use crate::heap::{Edge, View};
 
 pub use edge::EdgeName;
 pub use expression::{expression, root_name};
-pub use fold::{Fold, fold};
+pub use fold::{Fold, fold, folded_text};
 
 use shape::Layout;
 

@@ -65,21 +65,22 @@ fn base_of(found: &Type) -> Option<Base> {
 mod tests {
     use super::*;
 
-    fn meta(types: &[(u64, &str, &str, Option<u64>, &[&str])]) -> Meta {
-        let entry = |&(address, module, qualname, base, slots): &(u64, &str, &str, Option<u64>, &[&str])| {
-            let slots = slots.iter().map(|&slot| slot.to_owned()).collect();
-            (address, Type { module: module.to_owned(), qualname: qualname.to_owned(), base, slots })
-        };
-        Meta { types: types.iter().map(entry).collect(), ..Meta::default() }
+    fn kind(module: &str, qualname: &str, base: Option<u64>, slots: &[&str]) -> Type {
+        let slots = slots.iter().map(|&slot| slot.to_owned()).collect();
+        Type { module: module.to_owned(), qualname: qualname.to_owned(), base, slots }
+    }
+
+    fn meta<const N: usize>(types: [(u64, Type); N]) -> Meta {
+        Meta { types: types.into(), ..Meta::default() }
     }
 
     #[test]
     fn slots_of_the_class_come_before_those_of_its_bases() {
-        let meta = meta(&[
-            (1, "app", "Point", Some(2), &["x", "_Point__hidden"]),
-            (2, "app", "Base", Some(3), &["a"]),
-            (3, "builtins", "tuple", Some(4), &[]),
-            (4, "builtins", "object", None, &[]),
+        let meta = meta([
+            (1, kind("app", "Point", Some(2), &["x", "_Point__hidden"])),
+            (2, kind("app", "Base", Some(3), &["a"])),
+            (3, kind("builtins", "tuple", Some(4), &[])),
+            (4, kind("builtins", "object", None, &[])),
         ]);
         let layout = Layout::of(Some(&meta), 1);
         assert_eq!(layout.slots, ["x", "_Point__hidden", "a"]);
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_circle_of_bases_ends() {
-        let meta = meta(&[(1, "app", "A", Some(2), &[]), (2, "app", "B", Some(1), &[])]);
+        let meta = meta([(1, kind("app", "A", Some(2), &[])), (2, kind("app", "B", Some(1), &[]))]);
         assert!(Layout::of(Some(&meta), 1).known);
     }
 }

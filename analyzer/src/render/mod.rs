@@ -1,5 +1,13 @@
 //! Turning reports into text and JSON. Nothing here computes, and nothing here knows where output goes.
 
+pub mod answers;
 pub mod grid;
 pub mod json;
+pub mod rows;
+mod table;
 pub mod text;
+
+/// Without characters that a terminal would act upon.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

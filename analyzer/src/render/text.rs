@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::printable;
 use crate::report::summary::{Order, Process, Summary};
 
 /// The summary: the process, if known, the totals, and a table of types with meliae's columns.
@@ -84,11 +85,6 @@ fn types(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
         writeln!(out, "… and {hidden} {order} types (--limit 0 shows all)")?;
     }
     Ok(())
-}
-
-/// Without characters that a terminal would act upon.
-fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn digits(number: u64) -> usize {

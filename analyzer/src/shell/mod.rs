@@ -11,6 +11,7 @@ mod number;
 mod present;
 mod results;
 mod substitute;
+mod table;
 mod verbs;
 mod words;
 
@@ -27,8 +28,10 @@ use input::{Input, Source};
 use interrupt::Interrupt;
 use layout::Widths;
 use present::Presenter;
+pub(crate) use results::hex;
 use results::{ResultSet, Results, Value};
 use substitute::{References, SubstituteError, substitute};
+pub(crate) use table::Table;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +132,28 @@ impl References for Known<'_> {
     fn name(&self, name: &str) -> Option<String> {
         self.names.values.get(name).cloned()
     }
+}
+
+/// Shorthands where no results and no names are known: `X&` and `X^` are all there is.
+struct Nothing;
+
+impl References for Nothing {
+    fn row(&self, result: usize, _row: usize) -> Result<String, SubstituteError> {
+        Err(SubstituteError::NoResult(result))
+    }
+
+    fn column(&self, result: usize, _column: &str) -> Result<Vec<String>, SubstituteError> {
+        Err(SubstituteError::NoResult(result))
+    }
+
+    fn name(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+/// `text` with `X&` and `X^` replaced by the SQL they stand for, outside of a shell.
+pub(crate) fn expand(text: &str) -> Result<String, SubstituteError> {
+    substitute(text, &Nothing)
 }
 
 impl<'o> Shell<'o> {

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fixedbitset::FixedBitSet;
 use rusqlite::{Connection, InterruptHandle, Params, Row, TransactionBehavior};
 
 use super::catalog::{Catalog, Generation, Loader};
@@ -184,6 +185,17 @@ impl Session {
                 Ok(())
             },
         )
+    }
+
+    /// The objects for which an SQL condition holds, as a set of nodes of `view`, the current one.
+    pub fn nodes_where(&self, view: &View, condition: &str) -> Result<FixedBitSet, SessionError> {
+        let mut nodes = FixedBitSet::with_capacity(view.node_bound() as usize);
+        for address in self.column(&format!("select address from obj where {condition}"))? {
+            if let Some(node) = view.node_of(address.cast_unsigned()) {
+                nodes.insert(node as usize);
+            }
+        }
+        Ok(nodes)
     }
 
     /// Calls `each` with the row of every address's object, in this order.

@@ -33,17 +33,6 @@ fn print_stats(shell: &mut Shell<'_>, view: &View) -> io::Result<()> {
     )
 }
 
-/// The objects for which an SQL condition holds, as a set of nodes.
-fn matching(shell: &Shell<'_>, view: &View, condition: &str) -> Result<FixedBitSet, CommandError> {
-    let mut nodes = FixedBitSet::with_capacity(view.node_bound() as usize);
-    for address in shell.session.column(&format!("select address from obj where {condition}"))? {
-        if let Some(node) = view.node_of(address.cast_unsigned()) {
-            nodes.insert(node as usize);
-        }
-    }
-    Ok(nodes)
-}
-
 /// `path from "COND" to "COND" [reversed]`
 pub(in crate::shell) fn path(shell: &mut Shell<'_>, argument: &str) -> Result<Flow, CommandError> {
     let words = words::split(argument)?;
@@ -55,8 +44,8 @@ pub(in crate::shell) fn path(shell: &mut Shell<'_>, argument: &str) -> Result<Fl
     };
     let view = shell.session.view()?;
     let (from_sql, to_sql) = (shell.substitute(from)?, shell.substitute(to)?);
-    let starts = matching(shell, &view, &from_sql)?;
-    let ends = matching(shell, &view, &to_sql)?;
+    let starts = shell.session.nodes_where(&view, &from_sql)?;
+    let ends = shell.session.nodes_where(&view, &to_sql)?;
     for (set, condition) in [(&starts, from), (&ends, to)] {
         if set.is_clear() {
             writeln!(shell.out, "No path: no object matches {condition:?}")?;
@@ -164,7 +153,7 @@ pub(in crate::shell) fn ancestor_types(shell: &mut Shell<'_>, argument: &str) ->
     }
     let condition = shell.substitute(argument)?;
     let view = shell.session.view()?;
-    let starts = matching(shell, &view, &condition)?;
+    let starts = shell.session.nodes_where(&view, &condition)?;
     let mut latest = BTreeMap::new();
     let mut level: Vec<u32> = starts.ones().map(|node| node as u32).collect();
     latest.extend(level.iter().map(|&node| (node, 0u64)));

@@ -1,0 +1,107 @@
+//! What would be freed if some references were dropped.
+
+use std::collections::BTreeMap;
+
+use fixedbitset::FixedBitSet;
+use serde::Serialize;
+
+use crate::graph;
+use crate::heap::View;
+
+/// The `schema` of this version.
+pub const SCHEMA: &str = "heapsee.gc/1";
+
+/// What a collection after the cut would free.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Freed {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// References dropped, those of the virtual root included.
+    pub dropped_refs: u64,
+    /// Before.
+    pub before: Amount,
+    /// What goes.
+    pub freed: Amount,
+    /// What goes, by type, most bytes first.
+    pub types: Vec<FreedType>,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// Objects.
+    pub objects: u64,
+    /// Sum of their shallow sizes.
+    pub bytes: u64,
+}
+
+/// One type.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct FreedType {
+    /// Its name.
+    #[serde(rename = "type")]
+    pub name: String,
+    /// What of it goes.
+    #[serde(flatten)]
+    pub freed: Amount,
+}
+
+impl Freed {
+    /// Drops every reference to these objects and collects, all of it in a copy of the view.
+    pub fn without(view: &View, objects: &FixedBitSet) -> Freed {
+        let mut cut = view.clone();
+        let mut dropped_refs = 0;
+        for node in objects.ones().map(|node| node as u32) {
+            let mut edges = Vec::new();
+            cut.edges_to(node, |edge| edges.push(edge.id));
+            dropped_refs += edges.into_iter().map(|edge| u64::from(cut.delete_edge(edge))).sum::<u64>();
+            dropped_refs += u64::from(cut.delete_root(node));
+        }
+        let unmarked = graph::gc(&cut, |_, _| {}).unmarked;
+        let mut by_type: BTreeMap<&str, Amount> = BTreeMap::new();
+        let mut freed = Amount::default();
+        for node in unmarked.ones().map(|node| node as u32) {
+            for amount in [&mut freed, by_type.entry(view.type_name(view.type_id(node))).or_default()] {
+                amount.objects += 1;
+                amount.bytes = amount.bytes.saturating_add(view.size(node));
+            }
+        }
+        let types = by_type.into_iter().map(|(name, freed)| FreedType { name: name.to_owned(), freed });
+        let mut types: Vec<FreedType> = types.collect();
+        types.sort_by_key(|row| std::cmp::Reverse(row.freed.bytes));
+        let counts = view.counts();
+        let before = Amount { objects: counts.objects, bytes: counts.bytes };
+        Freed { schema: SCHEMA, dropped_refs, before, freed, types }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::heap::Heap;
+
+    #[test]
+    fn what_nothing_else_holds_goes() {
+        // 1 → 2 → 3 → 2 and 1 → 4; 3 → 4.
+        let line = |address: u64, kind: &str, refs: &[u64]| {
+            format!("{{\"address\": {address}, \"type\": \"{kind}\", \"size\": {address}, \"refs\": {refs:?}}}\n")
+        };
+        let text = line(1, "a", &[2, 2, 4]) + &line(2, "b", &[3]) + &line(3, "c", &[2, 4]) + &line(4, "b", &[]);
+        let view = View::new(Arc::new(Heap::from_text(&text).unwrap()));
+        let without = |nodes: &[usize]| {
+            let mut set = FixedBitSet::with_capacity(4);
+            set.extend(nodes.iter().copied());
+            Freed::without(&view, &set)
+        };
+        let amount = |objects, bytes| Amount { objects, bytes };
+        let row = |name: &str, freed| FreedType { name: name.to_owned(), freed };
+        let found = without(&[1]);
+        assert_eq!((found.dropped_refs, found.before, found.freed), (3, amount(4, 10), amount(2, 5)));
+        assert_eq!(found.types, [row("c", amount(1, 3)), row("b", amount(1, 2))]);
+        assert_eq!(without(&[0]).freed, amount(4, 10), "a root has the virtual root's reference only");
+        assert_eq!(without(&[]).freed, amount(0, 0));
+        assert_eq!(view.counts().objects, 4, "the view stays as it was");
+    }
+}
