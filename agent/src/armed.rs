@@ -62,7 +62,7 @@ impl Unarmed {
     pub fn advice(&self) -> &'static str {
         match self {
             Unarmed::NotInstalled => {
-                "call heapsee.install_memory_dumper() when the worker starts, or start it with HEAPSEE_INSTALL=1"
+                "call heapsee.install_memory_dumper() when the worker starts (gunicorn: from heapsee.gunicorn import post_fork)"
             }
             Unarmed::NotRearmed(_) => "call heapsee.install_memory_dumper() in the worker, for gunicorn in post_fork",
             Unarmed::Block(_) => "use a heapsee-agent and a heapsee of the same version",
