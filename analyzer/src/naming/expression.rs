@@ -4,7 +4,7 @@ use heapsee_format::meta::Meta;
 
 use super::EdgeName;
 use super::fold::{fold, folded_text};
-use super::literal::anonymous;
+use super::literal::{anonymous, type_of};
 use crate::heap::{RootReason, View};
 
 /// The text that leads to the last object of a path from its first, given the names of the references between them.
@@ -41,6 +41,8 @@ fn piece(view: &View, edge: &EdgeName, node: u32, in_dict: bool) -> (Option<Stri
             Some(name) => format!(".{name}"),
             None => format!("{dict}{edge}"),
         },
+        // Where no key is known, a module at least has a name.
+        EdgeName::Item if type_of(view, node) == "module" => format!("{dict}{edge} → {}", named(view, node)),
         EdgeName::Attribute(_) | EdgeName::Key(_) | EdgeName::Index(_) | EdgeName::Item => format!("{dict}{edge}"),
         EdgeName::KeyItself(_) | EdgeName::Part(_) => format!("{dict} → {edge}: {}", named(view, node)),
         EdgeName::Unknown => format!("{dict} → {}", named(view, node)),
@@ -58,7 +60,7 @@ fn attribute_of_key(key: &str) -> Option<&str> {
 
 /// An object in passing: its type, without the address, so that repeats can be seen.
 fn named(view: &View, node: u32) -> String {
-    let type_name = super::literal::type_of(view, node);
+    let type_name = type_of(view, node);
     match view.is_live(node).then(|| view.name(node)).flatten() {
         Some(name) => format!("{type_name} {name}"),
         None => type_name.to_owned(),
@@ -79,7 +81,7 @@ pub fn root_name(view: &View, node: u32) -> Option<String> {
     let is_expression = label
         .split('.')
         .all(|part| !part.is_empty() && part.chars().all(|c| c == '_' || c.is_alphanumeric()) && label.contains('.'));
-    Some(if is_expression { label.to_owned() } else { format!("<{} of {label}>", super::literal::type_of(view, node)) })
+    Some(if is_expression { label.to_owned() } else { format!("<{} of {label}>", type_of(view, node)) })
 }
 
 /// The call a thread's frame stands for.

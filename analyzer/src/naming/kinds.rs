@@ -3,10 +3,15 @@
 //! References that are not set are left out by all of them, so the position alone seldom tells; what the referent is
 //! has to agree.
 
+use std::rc::Rc;
+
 use super::literal::{identifier, literal, type_of, whole_text};
 use super::shape::{Base, Layout};
 use super::{EdgeName, Names};
 use crate::heap::View;
+
+/// References that can be inline attributes and their names: CPython keeps up to 30 inline, this is generous.
+const MOST_INLINE: usize = 512;
 
 /// What is called for: one reference of one object of the dump.
 struct Asked<'a> {
@@ -173,9 +178,18 @@ impl Asked<'_> {
 
     /// Where among the references the object's own type is.
     fn own_type(&self) -> Option<usize> {
-        let heap = self.view.heap();
-        let own = heap.type_name(heap.type_id(self.node));
-        self.all.iter().rposition(|&node| self.is_type(node) && self.view.name(node).is_some_and(|name| name == own))
+        let last = &self.names.known.own_type;
+        match last.get() {
+            Some((node, found)) if node == self.node => found,
+            _ => {
+                let heap = self.view.heap();
+                let own = heap.type_name(heap.type_id(self.node));
+                let is_own = |node| self.is_type(node) && self.view.name(node).is_some_and(|name| name == own);
+                let found = self.all.iter().rposition(|&node| is_own(node));
+                last.set(Some((self.node, found)));
+                found
+            }
+        }
     }
 
     fn of_instance(&self, type_name: &str) -> EdgeName {
@@ -208,10 +222,10 @@ impl Asked<'_> {
         self.slot_or_attribute(&layout, start, end)
     }
 
-    fn layout(&self, own_type: usize) -> Layout {
+    fn layout(&self, own_type: usize) -> Rc<Layout> {
         let node = self.all[own_type];
-        let make = || Layout::of(self.view.heap().meta(), self.view.address(node));
-        self.names.layouts.borrow_mut().entry(node).or_insert_with(make).clone()
+        let make = || Rc::new(Layout::of(self.view.heap().meta(), self.view.address(node)));
+        Rc::clone(self.names.known.layouts.borrow_mut().entry(node).or_insert_with(make))
     }
 
     /// Between `start` and `end` there are slots, then attributes: as pairs, or one dict.
@@ -223,9 +237,10 @@ impl Asked<'_> {
             return if self.is_only_dict(rest) { attribute("__dict__") } else { part("slot") };
         };
         let is_dict = attributes.len() == 1 && type_of(self.view, attributes[0]) == "dict";
-        let names: Option<Vec<String>> =
-            attributes.iter().step_by(2).map(|&node| identifier(self.view, node)).collect();
-        let pairs = names.filter(|_| layout.known && attributes.len().is_multiple_of(2));
+        // Without the sidecar nothing says that there are inline attributes; and no object has more than a few dozen.
+        let inline = if layout.known && attributes.len() <= MOST_INLINE { attributes } else { &[] };
+        let names: Option<Vec<String>> = inline.iter().step_by(2).map(|&node| identifier(self.view, node)).collect();
+        let pairs = names.filter(|_| inline.len() == attributes.len() && inline.len().is_multiple_of(2));
         match (position.checked_sub(slots.len()), pairs) {
             (None, pairs) if is_dict || pairs.is_some() => attribute(&slots[position]),
             (Some(_), _) if is_dict => attribute("__dict__"),
@@ -238,7 +253,7 @@ impl Asked<'_> {
 
     /// Whether this reference is the only one to a dict: then it is the object's attributes, whatever the others are.
     fn is_only_dict(&self, all: &[u32]) -> bool {
-        self.is("dict") && all.iter().filter(|&&node| type_of(self.view, node) == "dict").count() == 1
+        self.is("dict") && all.iter().filter(|&&node| type_of(self.view, node) == "dict").take(2).count() == 1
     }
 
     fn of_base(&self, base: Base) -> EdgeName {

@@ -13,8 +13,9 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::heap::{Edge, View};
 
@@ -24,16 +25,30 @@ pub use fold::{Fold, fold, folded_text};
 
 use shape::Layout;
 
-/// Finds the names of a view's references. Keeps what it has found out about types.
+/// Finds the names of a view's references.
 pub struct Names<'v> {
     view: &'v View,
-    layouts: RefCell<HashMap<u32, Layout>>,
+    known: Rc<Known>,
+}
+
+/// What was found out on the way, so that it need not be found out again: for views of the same heap.
+#[derive(Default)]
+pub struct Known {
+    /// By the node of a type.
+    layouts: RefCell<HashMap<u32, Rc<Layout>>>,
+    /// The object last asked about, and where among its references its type is.
+    own_type: Cell<Option<(u32, Option<usize>)>>,
 }
 
 impl<'v> Names<'v> {
     /// For the references of this view.
     pub fn new(view: &'v View) -> Names<'v> {
-        Names { view, layouts: RefCell::default() }
+        Names::knowing(view, Rc::default())
+    }
+
+    /// The same, going on with what is known.
+    pub fn knowing(view: &'v View, known: Rc<Known>) -> Names<'v> {
+        Names { view, known }
     }
 
     /// The view.

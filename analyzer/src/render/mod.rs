@@ -8,6 +8,6 @@ mod table;
 pub mod text;
 
 /// Without characters that a terminal would act upon.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -21,11 +21,13 @@ use super::repr::{plain, repr};
 use super::write;
 use crate::heap::View;
 
-/// The columns, in their order.
+/// The columns that `select *` shows, in their order. Behind them come hidden ones: `referrers` and `referents`, how
+/// many references lead to and from the object, and `root`, why it is a child of the virtual root, if it is one.
 pub const COLUMNS: [&str; 8] = ["address", "type", "name", "value", "size", "len", "mark", "repr"];
 
 const SCHEMA: &CStr =
-    c"create table obj (address int, type text, name text, value text, size int, len int, mark int, repr text)";
+    c"create table obj (address int, type text, name text, value text, size int, len int, mark int, repr text, \
+      referrers int hidden, referents int hidden, root text hidden)";
 
 pub(super) const ADDRESS: c_int = 0;
 pub(super) const TYPE: c_int = 1;
@@ -174,7 +176,9 @@ impl UpdateVTab<'_> for ObjTable {
 
     fn insert(&mut self, args: &Inserts<'_>) -> Result<i64> {
         let cells: Vec<ValueRef<'_>> = args.iter().skip(2).collect();
-        write::object_inserted(&self.generation, &cells).map(rowid_of_node)
+        let (cells, hidden) = cells.split_at(COLUMNS.len().min(cells.len()));
+        write::refuse_hidden(hidden.iter().all(|&cell| cell == ValueRef::Null))?;
+        write::object_inserted(&self.generation, cells).map(rowid_of_node)
     }
 
     fn update(&mut self, args: &Updates<'_>) -> Result<()> {
@@ -183,7 +187,12 @@ impl UpdateVTab<'_> for ObjTable {
         if plan::integer(*old) != plan::integer(*new) {
             return Err(write::refused("the rowid of an object cannot be changed"));
         }
-        write::object_updated(&self.generation, node_of_rowid(plan::integer(*old)), cells)
+        let node = node_of_rowid(plan::integer(*old));
+        let (cells, hidden) = cells.split_at(COLUMNS.len().min(cells.len()));
+        let view = self.view()?;
+        let found = node.filter(|&node| view.is_live(node)).map(|node| Hidden::of(&view, node));
+        write::refuse_hidden(found.is_none_or(|found| found.is(hidden)))?;
+        write::object_updated(&self.generation, node, cells)
     }
 }
 
@@ -356,6 +365,9 @@ unsafe impl VTabCursor for ObjCursor {
             4 => context.set_result(clamp(view.size(node))),
             5 => context.set_result(view.length(node).map(clamp)),
             6 => context.set_result(view.mark(node)),
+            8 => context.set_result(referrers(view, node)),
+            9 => context.set_result(referents(view, node)),
+            10 => context.set_result(root(view, node).as_deref()),
             _ => {
                 let type_name = view.type_name(view.type_id(node));
                 context.set_result(&*repr(type_name, view.name(node), view.value(node)))
@@ -365,6 +377,49 @@ unsafe impl VTabCursor for ObjCursor {
 
     fn rowid(&self) -> Result<i64> {
         Ok(self.node.map_or(0, rowid_of_node))
+    }
+}
+
+fn referrers(view: &View, node: u32) -> i64 {
+    let mut count = i64::from(view.is_root(node));
+    view.edges_to(node, |_| count += 1);
+    count
+}
+
+fn referents(view: &View, node: u32) -> i64 {
+    let mut count = 0;
+    view.edges_from(node, |_| count += 1);
+    count
+}
+
+fn root(view: &View, node: u32) -> Option<String> {
+    if !view.is_root(node) {
+        return None;
+    }
+    let roots = view.heap().roots();
+    let found = roots.binary_search_by_key(&node, |root| root.node).ok();
+    Some(found.map_or("pinned", |at| view.heap().root_label(&roots[at])).to_owned())
+}
+
+/// The hidden columns of an object.
+struct Hidden {
+    referrers: i64,
+    referents: i64,
+    root: Option<String>,
+}
+
+impl Hidden {
+    fn of(view: &View, node: u32) -> Self {
+        Hidden { referrers: referrers(view, node), referents: referents(view, node), root: root(view, node) }
+    }
+
+    /// Whether these are the cells that an update leaves as they were.
+    fn is(&self, cells: &[ValueRef<'_>]) -> bool {
+        let [referrers, referents, root] = cells else { return cells.is_empty() };
+        let root_is = root.as_str_or_null().is_ok_and(|text| text == self.root.as_deref());
+        plan::integer(*referrers) == Some(self.referrers)
+            && plan::integer(*referents) == Some(self.referents)
+            && root_is
     }
 }
 

@@ -1,10 +1,13 @@
 //! The virtual table `ref`: one row a reference, repeats kept; the virtual root's references have parent 0.
 //!
+//! A third column, `edge`, is hidden: `select *` is as in memsee. It says what the reference is called.
+//!
 //! SQLite's planner may ask for the references of a parent or to a child, or for an order or a grouping by either.
 //! Rows are produced in batches, each the references of one object or a stretch of the file.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rusqlite::types::{Null, ValueRef};
@@ -18,10 +21,13 @@ use super::catalog::{Catalog, Generation};
 use super::plan::{self, Order, ROWID};
 use super::write::{self, RefRow};
 use crate::heap::View;
+use crate::naming::{Known, Names};
 
-const SCHEMA: &CStr = c"create table ref (parent int, child int)";
+const SCHEMA: &CStr = c"create table ref (parent int, child int, edge text hidden)";
 const PARENT: c_int = 0;
 const CHILD: c_int = 1;
+/// Columns that can be written.
+const WRITABLE: usize = 2;
 /// Edges taken at a time when all are wanted.
 const BATCH: u32 = 1024;
 
@@ -145,6 +151,7 @@ unsafe impl VTab<'_> for RefTable {
             source: Source::Nothing,
             batch: Vec::new(),
             at: 0,
+            known: Rc::default(),
         })
     }
 }
@@ -168,7 +175,9 @@ impl UpdateVTab<'_> for RefTable {
 
     fn insert(&mut self, args: &Inserts<'_>) -> Result<i64> {
         let cells: Vec<ValueRef<'_>> = args.iter().skip(2).collect();
-        write::reference_inserted(&self.generation, &cells)
+        let (cells, hidden) = cells.split_at(WRITABLE.min(cells.len()));
+        write::refuse_hidden(hidden.iter().all(|&cell| cell == ValueRef::Null))?;
+        write::reference_inserted(&self.generation, cells)
     }
 
     fn update(&mut self, args: &Updates<'_>) -> Result<()> {
@@ -177,6 +186,12 @@ impl UpdateVTab<'_> for RefTable {
         if plan::integer(*old) != plan::integer(*new) {
             return Err(write::refused("the rowid of a reference cannot be changed"));
         }
+        let (cells, hidden) = cells.split_at(WRITABLE.min(cells.len()));
+        let view = self.view()?;
+        let row = plan::integer(*old).and_then(|rowid| RefRow::with_rowid(&view, rowid));
+        let name = row.map(|row| row.name(&Names::new(&view))).filter(|name| !name.is_empty());
+        let unchanged = |cell: &ValueRef<'_>| cell.as_str_or_null().is_ok_and(|text| text == name.as_deref());
+        write::refuse_hidden(hidden.iter().all(unchanged))?;
         write::reference_updated(&self.generation, plan::integer(*old), cells)
     }
 }
@@ -221,6 +236,7 @@ struct RefCursor {
     source: Source,
     batch: Vec<RefRow>,
     at: usize,
+    known: Rc<Known>,
 }
 
 impl RefCursor {
@@ -322,6 +338,7 @@ fn by_address(view: &View) -> Vec<u32> {
 // SAFETY: `#[repr(C)]` with `sqlite3_vtab_cursor` as the first field, as the trait demands.
 unsafe impl VTabCursor for RefCursor {
     fn filter(&mut self, plan: c_int, _idx_str: Option<&str>, args: &Filters<'_>) -> Result<()> {
+        // A name depends on the heap beneath, which does not change.
         self.view = write::view(&self.catalog, &self.generation)?;
         self.batch.clear();
         self.start(Plan::of(plan), &args.iter().collect::<Vec<_>>());
@@ -341,8 +358,14 @@ unsafe impl VTabCursor for RefCursor {
 
     fn column(&self, context: &mut Context, column: c_int) -> Result<()> {
         let Some(row) = self.batch.get(self.at) else { return context.set_result(Null) };
-        let address = if column == PARENT { row.parent(&self.view) } else { self.view.address(row.child()) };
-        context.set_result(address.cast_signed())
+        match column {
+            PARENT => context.set_result(row.parent(&self.view).cast_signed()),
+            CHILD => context.set_result(self.view.address(row.child()).cast_signed()),
+            _ => {
+                let name = row.name(&Names::knowing(&self.view, Rc::clone(&self.known)));
+                context.set_result(Some(name).filter(|name| !name.is_empty()).as_deref())
+            }
+        }
     }
 
     fn rowid(&self) -> Result<i64> {

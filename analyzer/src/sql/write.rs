@@ -12,6 +12,7 @@ use super::catalog::{Catalog, Generation};
 use super::plan;
 use super::repr::{plain, repr};
 use crate::heap::{CellValue, Cells, Edge, View};
+use crate::naming::{Names, root_name};
 
 /// The generation that `using heapsee_obj(N)` names.
 pub fn connect(catalog: Option<&Arc<Catalog>>, args: &[&[u8]]) -> Result<(Arc<Catalog>, Arc<Generation>)> {
@@ -28,6 +29,11 @@ pub fn view(catalog: &Catalog, generation: &Generation) -> Result<Arc<View>> {
 /// A constraint violation.
 pub fn refused(message: &str) -> Error {
     Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CONSTRAINT), Some(message.to_owned()))
+}
+
+/// Hidden columns are made of what the heap says.
+pub fn refuse_hidden(unchanged: bool) -> Result<()> {
+    if unchanged { Ok(()) } else { Err(refused("edge, root, referrers and referents are found out: leave them out")) }
 }
 
 fn change<R>(generation: &Generation, change: impl FnOnce(&mut View) -> R) -> Result<R> {
@@ -63,6 +69,15 @@ impl RefRow {
     /// The node referred to.
     pub fn child(&self) -> u32 {
         self.child
+    }
+
+    /// What the reference is called, as it would stand in an expression; for the virtual root's, what the root is
+    /// called. Empty if it has no name.
+    pub fn name(&self, names: &Names<'_>) -> String {
+        match self.edge {
+            Some(edge) => names.edge(edge).to_string(),
+            None => root_name(names.view(), self.child).unwrap_or_default(),
+        }
     }
 
     /// Positive for edges, negative for roots: neither changes as long as the row is there.

@@ -7,6 +7,8 @@ use fixedbitset::FixedBitSet;
 
 use crate::graph;
 use crate::heap::View;
+use crate::naming::{Names, expression};
+use crate::render::printable;
 use crate::shell::number::both;
 use crate::shell::results::{ResultSet, Value};
 use crate::shell::{CommandError, Flow, Shell, push_cells, words};
@@ -64,11 +66,28 @@ pub(in crate::shell) fn path(shell: &mut Shell<'_>, argument: &str) -> Result<Fl
         writeln!(shell.out, "No path: along {way}, no object that matches {from:?} reaches one that matches {to:?}")?;
         return Ok(Flow::Continue);
     };
+    let name = name_of(&view, &found, reversed);
     let addresses: Vec<i64> = found.iter().map(|&node| view.address(node).cast_signed()).collect();
     let mut rows = ResultSet::new(shell.session.object_columns());
     shell.session.objects(&addresses, |row| push_cells(row, |value| rows.push(value)))?;
     shell.show_rows(&rows)?;
+    if let Some(name) = name {
+        writeln!(shell.out, "{name}")?;
+    }
     Ok(Flow::Continue)
+}
+
+/// The path as an expression, unless it is one object only. An expression goes from what holds to what is held,
+/// whichever way the search went.
+fn name_of(view: &View, path: &[u32], reversed: bool) -> Option<String> {
+    if path.len() < 2 {
+        return None;
+    }
+    let mut path = path.to_vec();
+    if reversed {
+        path.reverse();
+    }
+    Some(printable(&expression(view, &path, &Names::new(view).along(&path))))
 }
 
 /// `gc`
