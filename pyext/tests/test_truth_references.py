@@ -71,7 +71,11 @@ class Comparison:
 
 @pytest.fixture(scope="module")
 def comparison():
-    return Comparison()
+    comparison = Comparison()
+    yield comparison
+    # Ten million objects, which the dumps of other tests would hold too.
+    vars(comparison).clear()
+    gc.collect()
 
 
 def name(comparison, item):

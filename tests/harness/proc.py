@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,19 +83,28 @@ def private_dirty(pid: int) -> int:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a process must have as much of after a dump as before."""
+    """What a process must not have more of after a dump than before."""
 
     start_time: int
-    descriptors: tuple[tuple[int, str], ...]
-    threads: tuple[str, ...]
-    children: tuple[int, ...]
+    descriptors: Counter[str]
+    threads: Counter[str]
+    children: Counter[int]
 
     @classmethod
     def of(cls, pid: int) -> Footprint:
         """The footprint of a live process."""
         return cls(
             start_time(pid),
-            tuple(sorted(descriptors(pid).items())),
-            tuple(sorted(threads(pid).values())),
-            tuple(children(pid)),
+            Counter(descriptors(pid).values()),
+            Counter(threads(pid).values()),
+            Counter(children(pid)),
+        )
+
+    def is_within(self, before: Footprint) -> bool:
+        """Whether it is the same process and has nothing that it did not have: a connection may have ended."""
+        return (
+            self.start_time == before.start_time
+            and not self.descriptors - before.descriptors
+            and not self.threads - before.threads
+            and not self.children - before.children
         )
