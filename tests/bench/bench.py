@@ -10,10 +10,10 @@ import json
 import os
 import platform
 import re
-import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ from typing import Any
 from harness import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build" / "bench"
 MB = 1e6
 
 
@@ -76,10 +75,8 @@ def machine() -> str:
     )
 
 
-def bench_worker(objects: int) -> Path:
+def bench_worker(objects: int, dumps_folder: Path) -> Path:
     """The worker's side. Returns the dump."""
-    dumps_folder = FOLDER / "dumps"
-    dumps_folder.mkdir(parents=True)
     command = [sys.executable, "-m", "bench.subject", str(objects), str(dumps_folder)]
     done = subprocess.run(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True, check=True)
     seen: dict[str, Any] = json.loads(done.stdout)
@@ -100,7 +97,7 @@ def bench_worker(objects: int) -> Path:
     )
     row("pause as another thread felt it", f"{felt * 1000:.1f} ms", f"{felt / fork:.2f} × the fork")
     row("from signal to published file", f"{whole:.2f} s", f"{metas[-1]['file']['size'] / MB:,.0f} MB")
-    row("walked and written", f"{counts['objects'] / walk / 1e6:.2f} M/s", "objects a second, best of 3")
+    row("walked and written", f"{counts['objects'] / walk / 1e6:.2f} M/s", f"objects a second, best of {len(metas)}")
     private = metas[-1]["memory"].get("child_private_dirty")
     if private is not None:
         row("private memory of the copy", f"{private / MB:,.0f} MB", f"{private / rss:.1%} of resident")
@@ -148,11 +145,10 @@ echo at gc
 
 def main() -> None:
     """Measures both sides."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    print(machine())
-    dump = bench_worker(int(os.environ.get("OBJECTS", "4000000")))
-    bench_reader(dump)
-    shutil.rmtree(FOLDER)
+    print(machine(), flush=True)
+    # A folder of its own, so that two runs do not meet; under build, because the temporary directory may be memory.
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as folder:
+        bench_reader(bench_worker(int(os.environ.get("OBJECTS", "4000000")), Path(folder)))
 
 
 if __name__ == "__main__":
