@@ -5,10 +5,11 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import WorkerError, check_dump, names
+from conftest import DEADLINE, WorkerError, check_dump, names
 
 import heapsee
 
@@ -157,3 +158,22 @@ def test_names_are_datetimes_isoformat(worker, zone):
             f"result = fromtimestamp({micros // 1_000_000}).replace(microsecond={micros % 1_000_000}).isoformat()"
         )
         assert name == f"meliae.{expected}.{worker.pid}.dump"
+
+
+def test_the_dead_are_no_referents(tmp_path):
+    """The traverse of `_asyncio` in 3.12 visits a free list. To refer to what is on it would free it twice."""
+    source = """
+        import _asyncio, asyncio, gc, heapsee, json, sys
+        iterator = iter(asyncio.new_event_loop().create_future())
+        next(iterator)
+        name = type(iterator).__name__
+        del iterator
+        asked = [type(item).__name__ for item in heapsee.get_referents(_asyncio)]
+        heapsee.dump_all_objects(sys.argv[1])
+        gc.collect()
+        written = [json.loads(line)["type"].rpartition(".")[2] for line in open(sys.argv[1])]
+        print(name, name in asked, name in written)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(source), tmp_path / "dump"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE)
+    assert done.stdout == "FutureIter False False\n"

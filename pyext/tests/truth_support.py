@@ -1,5 +1,8 @@
 """Dumps of this very process, and their lines as values."""
 
+import array
+import bisect
+import collections.abc
 import contextlib
 import json
 import re
@@ -19,18 +22,56 @@ LINE = re.compile(
 """A line to the letter: keys in their order, separators, pure ASCII, escapes as meliae writes them."""
 
 
+ADDRESS = re.compile(rb'^\{"address": ([0-9]+)', re.MULTILINE)
+
+
+class Objects(collections.abc.Mapping):
+    """The objects of a dump by address: lines that are parsed when they are asked for.
+
+    All of them parsed would be ten times as many objects, and in the next dump of this process.
+    """
+
+    def __init__(self, data):
+        self._data = data
+        found = sorted((int(match[1]), match.start()) for match in ADDRESS.finditer(data))
+        self._addresses = array.array("Q", (address for address, _ in found))
+        self._starts = array.array("Q", (start for _, start in found))
+        assert len(set(self._addresses)) == len(found) == data.count(b"\n"), "two lines for one object"
+
+    def _index(self, address):
+        index = bisect.bisect_left(self._addresses, address)
+        return index if index < len(self._addresses) and self._addresses[index] == address else None
+
+    def __contains__(self, address):
+        return self._index(address) is not None
+
+    def __getitem__(self, address):
+        index = self._index(address)
+        if index is None:
+            raise KeyError(address)
+        start = self._starts[index]
+        return json.loads(self._data[start : self._data.index(b"\n", start)])
+
+    def __iter__(self):
+        return iter(self._addresses)
+
+    def __len__(self):
+        return len(self._addresses)
+
+
 class Dump:
-    """A dump: its lines as bytes, its objects by address, its sidecar."""
+    """A dump: its objects by address, and its sidecar."""
 
     def __init__(self, path):
-        self.lines = path.read_bytes().splitlines()
-        self.objects = {}
-        for line in self.lines:
-            found = json.loads(line)
-            assert found["address"] not in self.objects, f"two lines for one object: {line!r}"
-            self.objects[found["address"]] = found
+        self._data = path.read_bytes()
+        self.objects = Objects(self._data)
         # Bytes, for a decoder made here would be an instance more of its class, and shrink what others have room for.
         self.meta = json.loads(path.with_name(path.name + ".meta.json").read_bytes())
+
+    @property
+    def lines(self):
+        """The lines, as bytes."""
+        return self._data.splitlines()
 
     def of(self, item):
         """The line of an object."""

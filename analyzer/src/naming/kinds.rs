@@ -10,6 +10,8 @@ use super::shape::{Base, Layout};
 use super::{EdgeName, Names};
 use crate::heap::View;
 
+/// Where a function's defaults are at most.
+const LAST_DEFAULTS: usize = 3;
 /// References that can be inline attributes and their names: CPython keeps up to 30 inline, this is generous.
 const MOST_INLINE: usize = 512;
 
@@ -47,25 +49,32 @@ impl Asked<'_> {
             "list" | "tuple" if self.length() == Some(self.all.len()) => self.element(self.all.len()),
             "list" | "tuple" => EdgeName::Unknown,
             "set" | "frozenset" => part("member"),
-            "module" if self.is("dict") => attribute("__dict__"),
-            "module" => part("state of the module"),
+            "cell" => attribute("cell_contents"),
+            "functools.partial" => self.of_partial(),
+            "collections.deque" => self.of_deque(),
+            _ if self.is_type(self.node) => self.of_type(),
+            // A class written in Python may have any of the names below; its instances refer to it.
+            _ if self.own_type().is_some() => self.of_instance(type_name),
+            "module" => self.of_module(),
             "function" => self.of_function(),
             "method" | "instancemethod" => self.by_position(&["__func__", "__self__"]),
             "builtin_function_or_method" if !self.is("str") => attribute("__self__"),
-            "cell" => attribute("cell_contents"),
             "frame" => self.of_frame("f_"),
             "generator" => self.of_frame("gi_"),
             "coroutine" => self.of_frame("cr_"),
             "async_generator" => self.of_frame("ag_"),
             "staticmethod" | "classmethod" if self.is("function") => attribute("__func__"),
             "property" => self.by_position(&["fget"]),
-            "functools.partial" => self.of_partial(),
             "weakref" | "weakref.ReferenceType" | "weakref.weakref" => part("callback of the weak reference"),
-            "collections.deque" => self.of_deque(),
             "mappingproxy" => part("the mapping"),
-            _ if self.is_type(self.node) => self.of_type(),
-            _ => self.of_instance(type_name),
+            _ => self.of_instance_of_c(type_name),
         }
+    }
+
+    /// A module in C visits its own state first.
+    fn of_module(&self) -> EdgeName {
+        let last_dict = self.all.iter().rposition(|&node| type_of(self.view, node) == "dict");
+        if last_dict == Some(self.position) { attribute("__dict__") } else { part("state of the module") }
     }
 
     fn is(&self, type_name: &str) -> bool {
@@ -107,16 +116,17 @@ impl Asked<'_> {
         }
     }
 
+    /// Code, globals, the module's name, defaults, keyword defaults, docstring, name; then attributes, closure and more.
     fn of_function(&self) -> EdgeName {
         match type_of(self.view, self.child) {
             "code" => attribute("__code__"),
+            "tuple" if self.position <= LAST_DEFAULTS => attribute("__defaults__"),
             "tuple" if self.refers_only_to("cell") => attribute("__closure__"),
-            "tuple" => attribute("__defaults__"),
             "dict" if self.is_namespace() => {
                 let first = self.all.iter().position(|&node| type_of(self.view, node) == "dict");
                 attribute(if first == Some(self.position) { "__globals__" } else { "__builtins__" })
             }
-            "str" => part("name of the function"),
+            "dict" if self.position <= LAST_DEFAULTS + 1 => attribute("__kwdefaults__"),
             _ => part("part of the function"),
         }
     }
@@ -126,7 +136,7 @@ impl Asked<'_> {
         !all.is_empty() && all.iter().all(|&node| type_of(self.view, node) == type_name)
     }
 
-    /// Whether the referent is the dict of a module: its first entries are `__name__` and so on.
+    /// Whether the referent is the dict of a module: one of its first entries is `__name__`.
     fn is_namespace(&self) -> bool {
         let first = self.view.heap().referents(self.child).iter().step_by(2).take(8);
         first.into_iter().any(|&key| whole_text(self.view, key).is_some_and(|text| text == "__name__"))
@@ -193,7 +203,7 @@ impl Asked<'_> {
     }
 
     fn of_instance(&self, type_name: &str) -> EdgeName {
-        let Some(own_type) = self.own_type() else { return self.of_instance_of_c(type_name) };
+        let Some(own_type) = self.own_type() else { return EdgeName::Unknown };
         if own_type == self.position {
             return attribute("__class__");
         }
@@ -219,7 +229,7 @@ impl Asked<'_> {
         if self.position >= end {
             return self.of_base(layout.base);
         }
-        self.slot_or_attribute(&layout, start, end)
+        self.slot_or_attribute(&layout, !type_name.contains('.'), start, end)
     }
 
     fn layout(&self, own_type: usize) -> Rc<Layout> {
@@ -229,16 +239,17 @@ impl Asked<'_> {
     }
 
     /// Between `start` and `end` there are slots, then attributes: as pairs, or one dict.
-    fn slot_or_attribute(&self, layout: &Layout, start: usize, end: usize) -> EdgeName {
+    fn slot_or_attribute(&self, layout: &Layout, is_python: bool, start: usize, end: usize) -> EdgeName {
         let (position, slots) = (self.position - start, &layout.slots);
         let rest = &self.all[start..end];
         let Some(attributes) = rest.get(slots.len()..) else {
             // Not all slots are set, and it is not known which.
-            return if self.is_only_dict(rest) { attribute("__dict__") } else { part("slot") };
+            return part("slot");
         };
         let is_dict = attributes.len() == 1 && type_of(self.view, attributes[0]) == "dict";
-        // Without the sidecar nothing says that there are inline attributes; and no object has more than a few dozen.
-        let inline = if layout.known && attributes.len() <= MOST_INLINE { attributes } else { &[] };
+        // Without the sidecar nothing says that there are inline attributes; only instances of classes written in Python
+        // (their names have no module in front) have them; and none has more than a few dozen.
+        let inline = if layout.known && is_python && attributes.len() <= MOST_INLINE { attributes } else { &[] };
         let names: Option<Vec<String>> = inline.iter().step_by(2).map(|&node| identifier(self.view, node)).collect();
         let pairs = names.filter(|_| inline.len() == attributes.len() && inline.len().is_multiple_of(2));
         match (position.checked_sub(slots.len()), pairs) {

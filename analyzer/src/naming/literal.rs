@@ -41,7 +41,7 @@ pub fn literal(view: &View, node: u32) -> String {
         ("int" | "long" | "bool", Some(Value::Text(text))) => text.into_owned(),
         ("NoneType", _) => "None".to_owned(),
         ("type" | "function" | "module", _) => match view.name(node) {
-            Some(name) => name.into_owned(),
+            Some(name) => format!("<{} {name}>", type_of(view, node)),
             None => anonymous(view, node),
         },
         _ => anonymous(view, node),

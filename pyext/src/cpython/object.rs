@@ -162,10 +162,15 @@ impl<'h> Object<'h> {
 }
 
 /// The visitproc of [`Object::traverse`].
+///
+/// An object without references is dead, and no referent: 3.12's `_asyncio` visits those on its free list too. To refer to
+/// one would revive it, and free it a second time later.
 extern "C" fn collect(object: *mut ffi::PyObject, found: *mut c_void) -> c_int {
-    // SAFETY: `traverse_with` passes its Vec; what a traverse visits its object keeps alive.
+    // SAFETY: `traverse_with` passes its Vec; what a traverse visits can be read, and its object keeps alive what lives.
     unsafe {
-        if let Some(ptr) = NonNull::new(object) {
+        if let Some(ptr) = NonNull::new(object)
+            && ffi::Py_REFCNT(object) != 0
+        {
             (*found.cast::<Vec<Object<'_>>>()).push(Object { ptr, heap: PhantomData });
         }
     }
