@@ -3,8 +3,17 @@
 //! Everything goes by the edges of a [`View`](crate::heap::View), so that a session's deletions count. Nothing here
 //! changes a view or prints.
 
+mod amount;
+mod depth_first;
+mod dominators;
+#[cfg(test)]
+mod dominators_tests;
 mod gc;
 mod path;
+mod retained;
 
+pub use amount::Amount;
+pub use dominators::Dominators;
 pub use gc::{Gc, gc};
 pub use path::path;
+pub use retained::{amount_of, kept_by, reached_without};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fixedbitset::FixedBitSet;
 use serde::Serialize;
 
-use crate::graph;
+use crate::graph::{self, Amount};
 use crate::heap::View;
 
 /// The `schema` of this version.
@@ -24,15 +24,6 @@ pub struct Freed {
     pub freed: Amount,
     /// What goes, by type, most bytes first.
     pub types: Vec<FreedType>,
-}
-
-/// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Amount {
-    /// Objects.
-    pub objects: u64,
-    /// Sum of their shallow sizes.
-    pub bytes: u64,
 }
 
 /// One type.
@@ -62,8 +53,7 @@ impl Freed {
         let mut freed = Amount::default();
         for node in unmarked.ones().map(|node| node as u32) {
             for amount in [&mut freed, by_type.entry(view.type_name(view.type_id(node))).or_default()] {
-                amount.objects += 1;
-                amount.bytes = amount.bytes.saturating_add(view.size(node));
+                *amount += Amount { objects: 1, bytes: view.size(node) };
             }
         }
         let types = by_type.into_iter().map(|(name, freed)| FreedType { name: name.to_owned(), freed });
