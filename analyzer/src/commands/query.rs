@@ -18,6 +18,7 @@ roots. `ADDRESS&` stands for an object's children, `ADDRESS^` for its parents.
 
 Examples:
   heapsee query worker.dump 'select count(*), sum(size), type from obj group by type order by 2 desc limit 20'
+  heapsee query worker.dump 'select retained, * from obj order by retained desc limit 10'
   heapsee query worker.dump \"select * from obj where type = 'str' order by size desc limit 10\" --json
   heapsee query worker.dump 'select type, size from obj' --csv > objects.csv")]
 pub struct QueryArgs {

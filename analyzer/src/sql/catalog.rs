@@ -4,10 +4,11 @@
 //! so a statement never sees its own changes, and to roll back is to put the old snapshot in its place.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use super::error::SessionError;
 use super::store::StoredGeneration;
+use crate::graph::Dominators;
 use crate::heap::{Heap, View};
 use crate::load::LoadError;
 
@@ -19,6 +20,8 @@ pub struct Generation {
     number: u32,
     stored: StoredGeneration,
     state: Mutex<State>,
+    /// The dominators that were asked for last, and of which view. A view that has changed is not that view any more.
+    dominators: Mutex<Option<(Weak<View>, Arc<Dominators>)>>,
 }
 
 #[derive(Default)]
@@ -31,7 +34,8 @@ struct State {
 
 impl Generation {
     fn new(stored: StoredGeneration, view: Option<Arc<View>>) -> Self {
-        Generation { number: stored.number, stored, state: Mutex::new(State { view, before: None }) }
+        let state = Mutex::new(State { view, before: None });
+        Generation { number: stored.number, stored, state, dominators: Mutex::default() }
     }
 
     /// Counted from 1.
@@ -57,6 +61,26 @@ impl Generation {
     /// Changes the view; whoever still reads the old one keeps it as it was.
     pub fn change<R>(&self, change: impl FnOnce(&mut View) -> R) -> Option<R> {
         self.state().view.as_mut().map(|view| change(Arc::make_mut(view)))
+    }
+
+    /// The dominators of a view of this generation: found once, as long as the view stays as it is.
+    pub fn dominators(&self, view: &Arc<View>) -> Arc<Dominators> {
+        // Held while they are found: whoever else asks waits for the same answer.
+        let mut known = self.dominators.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((of, dominators)) if of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, view)) => Arc::clone(dominators),
+            _ => {
+                let dominators = Arc::new(Dominators::of(view));
+                *known = Some((Arc::downgrade(view), Arc::clone(&dominators)));
+                dominators
+            }
+        }
+    }
+
+    /// The dominators that were asked for last, of whatever view, if any were.
+    pub fn last_dominators(&self) -> Option<Arc<Dominators>> {
+        let known = self.dominators.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|(_, dominators)| Arc::clone(dominators))
     }
 
     /// A transaction begins; if one has begun already, this is part of it.

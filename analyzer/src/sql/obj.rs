@@ -4,6 +4,7 @@
 //! everything else is a scan in file order. Cells are made when SQLite asks for them and not before.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ffi::{CStr, c_int};
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,18 +20,23 @@ use super::catalog::{Catalog, Generation};
 use super::plan::{self, Order, ROWID, Text};
 use super::repr::{plain, repr};
 use super::write;
+use crate::graph::Dominators;
 use crate::heap::View;
 
 /// The columns that `select *` shows, in their order. Behind them come hidden ones: `referrers` and `referents`, how
-/// many references lead to and from the object, and `root`, why it is a child of the virtual root, if it is one.
+/// many references lead to and from the object; `root`, why it is a child of the virtual root, if it is one; `retained`, the
+/// bytes that would go with it, and `dominator`, the address of the nearest object without which it would go (0 for the
+/// virtual root). The last two are found for all objects when first asked for.
 pub const COLUMNS: [&str; 8] = ["address", "type", "name", "value", "size", "len", "mark", "repr"];
 
 const SCHEMA: &CStr =
     c"create table obj (address int, type text, name text, value text, size int, len int, mark int, repr text, \
-      referrers int hidden, referents int hidden, root text hidden)";
+      referrers int hidden, referents int hidden, root text hidden, retained int hidden, dominator int hidden)";
 
 pub(super) const ADDRESS: c_int = 0;
 pub(super) const TYPE: c_int = 1;
+const RETAINED: c_int = 11;
+const DOMINATOR: c_int = 12;
 
 /// Makes the module known to a connection.
 pub fn register(connection: &Connection, catalog: &Arc<Catalog>) -> Result<()> {
@@ -49,6 +55,14 @@ struct ObjTable {
 impl ObjTable {
     fn view(&self) -> Result<Arc<View>> {
         write::view(&self.catalog, &self.generation)
+    }
+
+    /// Whether these are the cells of `retained` and `dominator` as they were last shown: an update from a join hands
+    /// them back.
+    fn is_as_found(&self, view: &View, node: u32, cells: &[ValueRef<'_>]) -> bool {
+        let Some(dominators) = self.generation.last_dominators() else { return false };
+        let found = [retained(&dominators, node), dominator(view, &dominators, node)];
+        cells.iter().map(|&cell| plan::integer(cell)).eq(found)
     }
 }
 
@@ -147,6 +161,7 @@ unsafe impl VTab<'_> for ObjTable {
             catalog: Arc::clone(&self.catalog),
             generation: Arc::clone(&self.generation),
             view,
+            dominators: OnceCell::new(),
             scan: Scan::List(Vec::new().into_iter()),
             node: None,
         })
@@ -190,8 +205,11 @@ impl UpdateVTab<'_> for ObjTable {
         let node = node_of_rowid(plan::integer(*old));
         let (cells, hidden) = cells.split_at(COLUMNS.len().min(cells.len()));
         let view = self.view()?;
-        let found = node.filter(|&node| view.is_live(node)).map(|node| Hidden::of(&view, node));
-        write::refuse_hidden(found.is_none_or(|found| found.is(hidden)))?;
+        let (hidden, of_tree) = hidden.split_at(Hidden::COLUMNS.min(hidden.len()));
+        let found = node.filter(|&node| view.is_live(node));
+        write::refuse_hidden(found.is_none_or(|node| Hidden::of(&view, node).is(hidden)))?;
+        let left_alone = (RETAINED..).take(of_tree.len()).all(|column| args.no_change(column as usize + 2));
+        write::refuse_hidden(left_alone || found.is_none_or(|node| self.is_as_found(&view, node, of_tree)))?;
         write::object_updated(&self.generation, node, cells)
     }
 }
@@ -246,11 +264,16 @@ struct ObjCursor {
     catalog: Arc<Catalog>,
     generation: Arc<Generation>,
     view: Arc<View>,
+    dominators: OnceCell<Arc<Dominators>>,
     scan: Scan,
     node: Option<u32>,
 }
 
 impl ObjCursor {
+    fn dominators(&self) -> &Dominators {
+        self.dominators.get_or_init(|| self.generation.dominators(&self.view))
+    }
+
     fn scan(&self, plan: Plan, argument: Option<ValueRef<'_>>) -> Scan {
         let view = &self.view;
         let none = || Scan::List(Vec::new().into_iter());
@@ -340,6 +363,7 @@ impl ObjCursor {
 unsafe impl VTabCursor for ObjCursor {
     fn filter(&mut self, plan: c_int, _idx_str: Option<&str>, args: &Filters<'_>) -> Result<()> {
         self.view = write::view(&self.catalog, &self.generation)?;
+        self.dominators = OnceCell::new();
         self.scan = self.scan(Plan::of(plan), args.iter().next());
         self.advance();
         Ok(())
@@ -368,6 +392,10 @@ unsafe impl VTabCursor for ObjCursor {
             8 => context.set_result(referrers(view, node)),
             9 => context.set_result(referents(view, node)),
             10 => context.set_result(root(view, node).as_deref()),
+            // An update that leaves them alone need not find them out.
+            RETAINED | DOMINATOR if context.no_change() => Ok(()),
+            RETAINED => context.set_result(retained(self.dominators(), node)),
+            DOMINATOR => context.set_result(dominator(view, self.dominators(), node)),
             _ => {
                 let type_name = view.type_name(view.type_id(node));
                 context.set_result(&*repr(type_name, view.name(node), view.value(node)))
@@ -401,7 +429,17 @@ fn root(view: &View, node: u32) -> Option<String> {
     Some(found.map_or("pinned", |at| view.heap().root_label(&roots[at])).to_owned())
 }
 
-/// The hidden columns of an object.
+/// The bytes that would go with an object; nothing if no root reaches it.
+fn retained(dominators: &Dominators, node: u32) -> Option<i64> {
+    dominators.is_reached(node).then(|| clamp(dominators.retained(node).bytes))
+}
+
+fn dominator(view: &View, dominators: &Dominators, node: u32) -> Option<i64> {
+    let address = || dominators.dominator(node).map_or(0, |dominator| view.address(dominator).cast_signed());
+    dominators.is_reached(node).then(address)
+}
+
+/// The hidden columns of an object that are found at once.
 struct Hidden {
     referrers: i64,
     referents: i64,
@@ -409,6 +447,8 @@ struct Hidden {
 }
 
 impl Hidden {
+    const COLUMNS: usize = 3;
+
     fn of(view: &View, node: u32) -> Self {
         Hidden { referrers: referrers(view, node), referents: referents(view, node), root: root(view, node) }
     }

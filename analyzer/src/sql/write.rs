@@ -33,7 +33,11 @@ pub fn refused(message: &str) -> Error {
 
 /// Hidden columns are made of what the heap says.
 pub fn refuse_hidden(unchanged: bool) -> Result<()> {
-    if unchanged { Ok(()) } else { Err(refused("edge, root, referrers and referents are found out: leave them out")) }
+    if unchanged {
+        Ok(())
+    } else {
+        Err(refused("edge, root, referrers, referents, retained and dominator are found out: leave them out"))
+    }
 }
 
 fn change<R>(generation: &Generation, change: impl FnOnce(&mut View) -> R) -> Result<R> {

@@ -438,3 +438,28 @@ fn two_sessions_on_one_file_do_not_overwrite_each_other() {
     third.execute("delete from obj").unwrap();
     assert!(first.execute("delete from obj").is_err());
 }
+
+/// 16 → 32 → 48 and 16 → 48: nobody holds 48 alone but 16.
+#[test]
+fn retained_and_dominator_follow_what_was_deleted() {
+    let object = |kind, size, children| Object { kind, size, length: None, text: None, children };
+    let pair = Pair::new(&[object(0, 1, vec![1, 2]), object(1, 10, vec![2]), object(3, 100, vec![])]);
+    let [first, second, third] = [0, 1, 2].map(|i| address(i, 3));
+    let ask = |column: &str| pair.ours.column(&format!("select {column} from obj order by rowid")).unwrap();
+    assert_eq!((ask("retained"), ask("dominator")), (vec![111, 10, 100], vec![0, first, first]));
+
+    // Cells that are found out cannot be set; an update of others leaves them alone, whatever it is an update of.
+    for sql in ["update obj set retained = 5", "update obj set dominator = 0 where address = 0 or size = 10"] {
+        assert!(pair.ours.execute(sql).unwrap_err().to_string().contains("found out"), "{sql}");
+    }
+    assert_eq!(pair.ours.execute("update obj set size = 11 where retained = 10").unwrap(), 1);
+    let joined = "update obj set size = size + 1 from ref where ref.child = obj.address and ref.parent = obj.dominator";
+    assert_eq!(pair.ours.execute(joined).unwrap(), 3, "the virtual root is a parent, too");
+    assert_eq!(ask("retained"), [2 + 12 + 101, 12, 101]);
+
+    pair.ours.execute(&format!("delete from ref where parent = {first} and child = {third}")).unwrap();
+    assert_eq!((ask("retained"), ask("dominator")), (vec![115, 113, 101], vec![0, first, second]));
+    pair.ours.execute(&format!("delete from ref where child = {second}")).unwrap();
+    let reached = pair.ours.column("select count(*) from obj where retained is null and dominator is null").unwrap();
+    assert_eq!(reached, [2], "what no root reaches keeps nothing");
+}
