@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config;
 use crate::discovery::Selection;
 use crate::exit;
 use crate::intake::copy::Compression;
@@ -32,7 +33,30 @@ pub enum Command {
     List(ListArgs),
     /// Have one worker make a dump, verify it, and put it into the store
     Dump(DumpArgs),
+    /// Check a configuration file: every mistake with its line and its fix
+    CheckConfig(CheckConfigArgs),
 }
+
+/// Arguments of `check-config`.
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_CONFIG_EXAMPLES, after_long_help = format!("{CHECK_CONFIG_EXAMPLES}\n\n{CHECK_CONFIG_JSON}"))]
+pub struct CheckConfigArgs {
+    /// The file
+    #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    pub file: PathBuf,
+    /// Print JSON (its fields: see --help)
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CHECK_CONFIG_EXAMPLES: &str = "\
+Examples:
+  heapsee-agent check-config
+  heapsee-agent check-config ./agent.toml && systemctl reload heapsee-agent";
+
+const CHECK_CONFIG_JSON: &str = "\
+JSON (schema heapsee.agent.check-config/1): {schema, file, ok, problems: [{line, column, reason, fix}]}.
+Exit code 10 if there is a mistake, with or without --json.";
 
 /// Arguments of `list`.
 #[derive(Args, Debug)]

@@ -28,13 +28,17 @@ pub enum Exit {
     Timeout = 8,
     /// Another dump is being taken by this user on this host.
     Busy = 9,
+    /// The configuration is wrong, or cannot be read.
+    Config = 10,
+    /// No agent answers at the control socket.
+    NoAgent = 11,
     /// Interrupted (Ctrl-C or SIGTERM); the worker's files were kept.
     Interrupted = 130,
 }
 
 impl Exit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Exit; 11] = [
+    pub const ALL: [Exit; 13] = [
         Exit::Ok,
         Exit::DumpFailed,
         Exit::Usage,
@@ -45,6 +49,8 @@ impl Exit {
         Exit::Store,
         Exit::Timeout,
         Exit::Busy,
+        Exit::Config,
+        Exit::NoAgent,
         Exit::Interrupted,
     ];
 
@@ -66,6 +72,8 @@ impl Exit {
             Exit::Store => "the store cannot be written, or a disk failed; the worker's files were kept",
             Exit::Timeout => "the worker did not answer, or made no progress",
             Exit::Busy => "another dump is being taken",
+            Exit::Config => "the configuration is wrong, or cannot be read",
+            Exit::NoAgent => "no agent answers at the control socket",
             Exit::Interrupted => "interrupted; the worker's files were kept",
         }
     }
@@ -105,7 +113,7 @@ mod tests {
     #[test]
     fn codes_are_those_promised() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 130]);
     }
 
     #[test]

@@ -7,9 +7,11 @@ mod armed;
 mod block;
 mod cli;
 mod commands;
+mod config;
 mod discovery;
 mod exit;
 mod intake;
+mod pipeline;
 mod procfs;
 mod progress;
 mod render;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::List(args) => commands::list::run(&args),
         Command::Dump(args) => commands::dump::run(&args),
+        Command::CheckConfig(args) => commands::check_config::run(&args),
     };
     let exit = match outcome {
         Ok(()) => Exit::Ok,

@@ -56,6 +56,7 @@ fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, 
         worker: describe(&process, &worker),
         host,
         app: process.name().to_owned(),
+        trigger: manifest::Trigger::command(),
         compression: args.compression(),
         keep: args.keep,
     };

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub mod check_config;
 pub mod dump;
 pub mod list;
 

@@ -21,6 +21,8 @@ pub struct Manifest {
     pub app: String,
     /// The worker.
     pub worker: Worker,
+    /// Why it was taken.
+    pub trigger: Trigger,
     /// Where the dump came from.
     pub source: Source,
     /// The dump, uncompressed.
@@ -57,6 +59,29 @@ pub struct Worker {
     pub python: String,
     /// heapsee's version in the worker.
     pub heapsee: String,
+}
+
+/// Why the dump was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Trigger {
+    /// `command` (somebody asked the agent), `rule`, or `signal` (somebody signalled the worker).
+    pub kind: String,
+    /// The rule's name.
+    pub rule: Option<String>,
+    /// What was seen, in words.
+    pub why: Option<String>,
+    /// Of a campaign: which dump it is, from 1.
+    pub number: Option<u32>,
+    /// Of a campaign: how many there are to be.
+    pub of: Option<u32>,
+}
+
+impl Trigger {
+    /// Somebody asked the agent.
+    pub fn command() -> Trigger {
+        Trigger { kind: "command".into(), ..Trigger::default() }
+    }
 }
 
 /// Where the dump came from.

@@ -35,6 +35,8 @@ pub struct Intake<'a> {
     pub host: String,
     /// The application's name.
     pub app: String,
+    /// Why the dump was taken.
+    pub trigger: manifest::Trigger,
     /// How it is stored.
     pub compression: Compression,
     /// Whether the worker's files stay.
@@ -148,6 +150,7 @@ impl Intake<'_> {
             host: self.host.clone(),
             app: self.app.clone(),
             worker: self.worker.clone(),
+            trigger: self.trigger.clone(),
             source: manifest::Source { path: view.last_path.clone(), joined: published.joined },
             dump: manifest::Dump {
                 name: original.name.clone(),
