@@ -40,11 +40,12 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
     quiet: bool = False,
+    label: str = "",
     timeout: float = 1800,
 ) -> str:
     """Runs a command and returns what it printed; raises `StepError` when it fails or is not done in `timeout` s.
 
-    What it prints is shown while it runs, or, with `quiet`, only when it fails.
+    What it prints is shown while it runs, each line behind the `label`, or, with `quiet`, only when it fails.
     """
     parts = [str(part) for part in command]
     with subprocess.Popen(
@@ -67,7 +68,7 @@ def run(
         timer = threading.Timer(timeout, end)
         timer.start()
         try:
-            output = copy_output(process, quiet)
+            output = copy_output(process, None if quiet else label)
             status = process.wait()
         except BaseException:
             process.kill()
@@ -83,13 +84,14 @@ def run(
     return output
 
 
-def copy_output(process: subprocess.Popen[str], quiet: bool) -> str:
-    """Reads what a command prints to its end, showing it on the way unless `quiet`."""
+def copy_output(process: subprocess.Popen[str], label: str | None) -> str:
+    """Reads what a command prints to its end, showing it on the way unless there is no label to show it behind."""
     lines = []
     for line in process.stdout or ():
         lines.append(line)
-        if not quiet:
-            sys.stdout.write(line)
+        if label is not None:
+            # In one piece, because another command may be printing.
+            sys.stdout.write(f"{label} │ {line}" if label else line)
             sys.stdout.flush()
     return "".join(lines)
 

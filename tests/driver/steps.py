@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from environments import (
 
 PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/tests")
 RELEASE = ROOT / "target" / "release"
+SIDE_BY_SIDE = 2
+"""So many CPythons are tested at a time."""
 
 
 @dataclass
@@ -31,9 +35,13 @@ class Tally:
 
     passed: int = 0
     failures: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self, title: str, action: Callable[[], str]) -> None:
-        """Runs one step under its heading; a failure is kept for the end, so that one run shows them all."""
+        """Runs one step under its heading; a failure is kept for the end, so that one run shows them all.
+
+        Steps may run side by side.
+        """
         heading(title)
         started = time.monotonic()
         try:
@@ -42,9 +50,11 @@ class Tally:
                 raise StepError(f"{tests_ignored(output)} tests were ignored, and an ignored test is a failure")
         except StepError as failure:
             say(f"FAILED: {failure}")
-            self.failures.append(f"{title}: {failure}")
+            with self.lock:
+                self.failures.append(f"{title}: {failure}")
         else:
-            self.passed += tests_passed(output)
+            with self.lock:
+                self.passed += tests_passed(output)
             say(f"ok: {title} ({time.monotonic() - started:.0f} s)")
 
     def close(self) -> None:
@@ -121,7 +131,7 @@ def lint() -> None:
     tally.close()
 
 
-def pytest(interpreter: Path, oracle: Path | None, *arguments: str) -> str:
+def pytest(minor: str, interpreter: Path, oracle: Path | None, *arguments: str) -> str:
     """Runs pytest in a CPython's environment, where a skipped test is a failure."""
     env = {
         "PYTHONPATH": str(ROOT / "tests"),
@@ -140,7 +150,7 @@ def pytest(interpreter: Path, oracle: Path | None, *arguments: str) -> str:
         "no:cacheprovider",
         *arguments,
     ]
-    return run(command, env=env)
+    return run(command, env=env, label=minor)
 
 
 def test() -> None:
@@ -154,8 +164,12 @@ def test() -> None:
     heading("build: the two binaries")
     build()
     oracle = oracle_environment(machine)
-    for python in machine.workers.values():
-        test_worker(python.minor, worker_environment(python), oracle, tally)
+    interpreters = {python.minor: worker_environment(python) for python in machine.workers.values()}
+    # Side by side, because these tests wait more than they compute.
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as lanes:
+        running = [lanes.submit(test_worker, *worker, oracle, tally) for worker in interpreters.items()]
+        for lane in running:
+            lane.result()
     say(f"\n{(time.monotonic() - started) / 60:.1f} minutes")
     tally.close()
 
@@ -163,9 +177,9 @@ def test() -> None:
 def test_worker(minor: str, interpreter: Path, oracle: Path | None, tally: Tally) -> None:
     """The tests of one CPython."""
     without_meliae = () if oracle else ("-m", "not meliae")
-    tally.step(f"CPython {minor}: the extension", lambda: pytest(interpreter, oracle, "pyext/tests"))
-    tally.step(f"CPython {minor}: oracles", lambda: pytest(interpreter, oracle, "tests/oracle", *without_meliae))
-    tally.step(f"CPython {minor}: end to end", lambda: pytest(interpreter, oracle, "tests/e2e"))
+    tally.step(f"CPython {minor}: the extension", lambda: pytest(minor, interpreter, oracle, "pyext/tests"))
+    tally.step(f"CPython {minor}: oracles", lambda: pytest(minor, interpreter, oracle, "tests/oracle", *without_meliae))
+    tally.step(f"CPython {minor}: end to end", lambda: pytest(minor, interpreter, oracle, "tests/e2e"))
 
 
 def attached(interpreter: Path, module: str, env: dict[str, str]) -> None:
