@@ -1,6 +1,7 @@
 //! What Python sees. Turns arguments into requests and problems into exceptions; decides nothing else.
 
-use std::os::fd::RawFd;
+use std::fs::File;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -129,6 +130,22 @@ pub fn size_of(object: &Bound<'_, PyAny>) -> u64 {
 #[pyfunction]
 pub fn get_referents<'py>(object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
     walk::referents(object)
+}
+
+/// One object and all it leads to. See `heapsee.scanner.get_recursive_items`.
+#[pyfunction]
+pub fn reachable<'py>(object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
+    walk::reachable(object)
+}
+
+/// Writes some objects and all they lead to into an open file. See `heapsee.scanner.dump_all_referenced`.
+#[pyfunction]
+pub fn dump_reachable(py: Python<'_>, fd: RawFd, starts: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
+    prepare(py)?;
+    let Some(walker) = state::lock().walker else { return Ok(()) };
+    // SAFETY: the caller has the file open for as long as this call takes.
+    let mut file = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned().map(File::from)?;
+    Ok(walk::write_reachable(walker, &starts, &mut file)?)
 }
 
 /// The mirrored layouts, for the tests to hold against CPython's own headers.

@@ -45,6 +45,8 @@ fn heapsee_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::status, module)?)?;
     module.add_function(wrap_pyfunction!(api::size_of, module)?)?;
     module.add_function(wrap_pyfunction!(api::get_referents, module)?)?;
+    module.add_function(wrap_pyfunction!(api::reachable, module)?)?;
+    module.add_function(wrap_pyfunction!(api::dump_reachable, module)?)?;
     module.add_function(wrap_pyfunction!(api::layout, module)?)?;
     module.add_function(wrap_pyfunction!(api::shut_down, module)?)?;
     module.add_function(wrap_pyfunction!(api::fork_begins, module)?)?;

@@ -75,9 +75,9 @@ def dump_memory(signum=None, frame=None):
 
 
 def dump_all_objects(outf):
-    """Make a dump now into ``outf``: a path, or an object with ``write()`` that takes bytes. (meliae's name.).
+    """Make a dump now into ``outf``: a path, or an object with ``write()`` that takes bytes.
 
-    A file at the path is replaced when the new one is complete; its sidecar (``<path>.meta.json``) is written too.
+    The name is meliae's. A file at the path is replaced when the new one is complete; its sidecar (``<path>.meta.json``) is written too.
     A file object gets the lines only, and nothing at all if the dump fails.
 
     :raises DumpError: there is no dump; the text says why.
@@ -86,8 +86,13 @@ def dump_all_objects(outf):
     if write is None:
         _heapsee.dump_to_path(_regular_file(outf))
         return
+    _copy_lines(write, _heapsee.dump_to_file)
+
+
+def _copy_lines(write, dump):
+    """Have ``dump`` fill a file by its descriptor; then, when all is well, ``write`` gets what is in it."""
     with tempfile.TemporaryFile() as temporary:
-        _heapsee.dump_to_file(temporary.fileno())
+        dump(temporary.fileno())
         temporary.seek(0)
         while piece := temporary.read(_PIECE):
             write(piece)

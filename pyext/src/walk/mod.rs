@@ -5,6 +5,7 @@
 //! alone. How CPython lays things out is [`crate::cpython`]'s business; where the lines go is the [`Sink`]'s.
 
 mod emit;
+mod reachable;
 mod referents;
 mod report;
 mod types;
@@ -22,6 +23,7 @@ use crate::cpython::gc::Lists;
 use crate::cpython::interpreter::{Interpreter, RootDicts, Threads, frames_fit};
 use crate::cpython::{Object, StillHeap, alloc, inline_values};
 use emit::Walk;
+pub use reachable::{reachable, write_reachable};
 use referents::Referents;
 use types::TypeInfo;
 
@@ -143,6 +145,11 @@ fn get_objects(py: Python<'_>) -> PyResult<Py<PyList>> {
 }
 
 impl Moment {
+    /// Addresses of the frames of the calls that run at this moment.
+    fn running_frames(&self, heap: &StillHeap) -> Vec<u64> {
+        self.threads.iter().flat_map(|thread| thread.frames(heap)).map(Object::address).collect()
+    }
+
     /// Gives back what the moment holds.
     pub fn release(self, py: Python<'_>) {
         self.threads.release(py);
@@ -168,8 +175,7 @@ pub unsafe fn walk(walker: &Walker, moment: &Moment, options: &WalkOptions, sink
     // A C `__sizeof__` that fails makes an exception, which the collector tracks: it must not begin to collect.
     // SAFETY: this thread has the GIL, or is the only one of a forked copy.
     let _collector_off = unsafe { walker.collector.off() };
-    let running = moment.threads.iter().flat_map(|thread| thread.frames(&heap)).map(Object::address).collect();
-    let mut walk = Walk::new(running, sink);
+    let mut walk = Walk::new(moment.running_frames(&heap), sink);
     if let Some(lists) = walker.lists {
         for object in lists.objects(&heap) {
             walk.follow(object)?;
