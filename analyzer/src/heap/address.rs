@@ -7,6 +7,8 @@
 
 /// Places in a block: four words of 64 bits.
 const BLOCK_SHIFT: u32 = 8;
+/// No more low bits are shifted out, even if all are zero.
+const MOST_SHIFT: u32 = 4;
 /// In the directory: no block.
 const FREE: u32 = u32::MAX;
 
@@ -38,7 +40,7 @@ impl AddressIndex {
     /// of use only if none does.
     pub(super) fn new(addresses: &[u64]) -> (AddressIndex, Vec<usize>) {
         let any = addresses.iter().fold(0, |any, &address| any | address);
-        let shift = any.trailing_zeros().min(4);
+        let shift = any.trailing_zeros().min(MOST_SHIFT);
         let blocks = empty_blocks(addresses, shift);
         let directory = directory(&blocks);
         let mut index = AddressIndex { shift, blocks, directory, nodes: Vec::new() };
@@ -53,7 +55,32 @@ impl AddressIndex {
     /// The node at an address.
     #[inline]
     pub(super) fn get(&self, address: u64) -> Option<u32> {
-        Some(self.nodes[self.rank(address)? as usize])
+        self.nodes.get(self.rank(address)? as usize).copied()
+    }
+
+    /// The blocks as numbers: first how many bits are shifted out, then key and bits of each.
+    pub(super) fn blocks(&self) -> Vec<u64> {
+        let blocks = self.blocks.iter().flat_map(|block| std::iter::once(block.key).chain(block.bits));
+        std::iter::once(u64::from(self.shift)).chain(blocks).collect()
+    }
+
+    /// What [`AddressIndex::blocks`] and [`AddressIndex::in_order`] gave.
+    pub(super) fn from_blocks(numbers: &[u64], nodes: Vec<u32>) -> Option<AddressIndex> {
+        let (&shift, blocks) = numbers.split_first()?;
+        let shift = u32::try_from(shift).ok().filter(|&shift| shift <= MOST_SHIFT)?;
+        let block = |numbers: &[u64]| {
+            let (&key, bits) = numbers.split_first()?;
+            Some(Block { key, bits: *bits.first_chunk()?, rank: 0, before: [0; 4] })
+        };
+        let blocks: Vec<Block> = blocks.chunks(5).map(block).collect::<Option<_>>()?;
+        let addresses: usize = blocks.iter().flat_map(|block| block.bits).map(|bits| bits.count_ones() as usize).sum();
+        if addresses != nodes.len() {
+            return None;
+        }
+        let directory = directory(&blocks);
+        let mut index = AddressIndex { shift, blocks, directory, nodes };
+        index.set_ranks();
+        Some(index)
     }
 
     /// How many addresses are lower than this one, if it is one of them.

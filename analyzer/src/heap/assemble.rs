@@ -25,7 +25,7 @@ pub struct TooLarge {
 }
 
 /// Ids stay below this, so that sums of them and a few marks above them fit.
-const LIMIT: u64 = u32::MAX as u64 - 16;
+pub(super) const LIMIT: u64 = u32::MAX as u64 - 16;
 
 /// The columns of a dump. Plain arrays of fixed-width integers and one of bytes: fit to be mapped from a file.
 pub(super) struct Columns {
@@ -216,6 +216,18 @@ fn resolve_part(refs: &[u64], index: &AddressIndex, children: &mut [u32]) -> Vec
 
 /// Sorts by counting: types by name first, then every object to its type's place.
 pub(super) fn by_type(columns: &Columns) -> ByType {
+    let mut sorted = by_type_of(columns, vec![0; columns.types.len()]);
+    let mut next: Vec<u32> = sorted.ranges.iter().map(|range| range.start).collect();
+    for (node, &id) in columns.types.iter().enumerate() {
+        let next = &mut next[id as usize];
+        sorted.nodes[*next as usize] = node as u32;
+        *next += 1;
+    }
+    sorted
+}
+
+/// The order by type if its `nodes` are sorted already.
+pub(super) fn by_type_of(columns: &Columns, nodes: Vec<u32>) -> ByType {
     let mut types: Vec<u32> = (0..columns.type_names.len() as u32).collect();
     types.sort_unstable_by_key(|&id| &columns.type_names[id as usize]);
     let mut counts = vec![0u32; types.len()];
@@ -225,15 +237,9 @@ pub(super) fn by_type(columns: &Columns) -> ByType {
     let mut ranges = vec![0..0; types.len()];
     let mut start = 0;
     for &id in &types {
-        // The end moves on as objects come in.
-        ranges[id as usize] = start..start;
-        start += counts[id as usize];
-    }
-    let mut nodes = vec![0; columns.types.len()];
-    for (node, &id) in columns.types.iter().enumerate() {
-        let end = &mut ranges[id as usize].end;
-        nodes[*end as usize] = node as u32;
-        *end += 1;
+        let end = start + counts[id as usize];
+        ranges[id as usize] = start..end;
+        start = end;
     }
     ByType { nodes, types, ranges }
 }

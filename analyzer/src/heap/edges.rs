@@ -31,6 +31,19 @@ impl Reverse {
         Reverse { parents: parents(columns), starts, into }
     }
 
+    /// What [`Reverse::starts`] and [`Reverse::into`] gave for these columns.
+    pub(super) fn from_parts(columns: &Columns, starts: Vec<u32>, into: Vec<u32>) -> Reverse {
+        Reverse { parents: parents(columns), starts, into }
+    }
+
+    pub(super) fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    pub(super) fn into(&self) -> &[u32] {
+        &self.into
+    }
+
     #[inline]
     pub(super) fn edges_into(&self, node: u32) -> &[u32] {
         match self.starts.get(node as usize..node as usize + 2) {

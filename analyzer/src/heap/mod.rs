@@ -14,6 +14,7 @@ mod edges;
 mod roots;
 mod rows;
 mod session;
+mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
@@ -32,6 +33,7 @@ pub use cells::{CellValue, Cells};
 pub use roots::{Root, RootReason};
 pub use rows::Rows;
 pub use session::ImportError;
+pub use stored::{Numbers, Section, Sections};
 pub use view::{Counts, Edge, View};
 
 use address::AddressIndex;
@@ -103,15 +105,18 @@ impl ByType {
 
 /// One dump: immutable.
 ///
-/// What only some commands need (referrers, roots, the order by type) is computed when first asked for, and kept.
+/// What only some commands need (referrers, roots, the order by type) is computed when first asked for, or read from the
+/// index if the heap is from one, and kept.
 pub struct Heap {
     columns: Columns,
-    index: AddressIndex,
+    index: OnceLock<AddressIndex>,
     meta: Option<Box<Meta>>,
     source: Source,
     reverse: OnceLock<Reverse>,
     roots: OnceLock<Vec<Root>>,
     by_type: OnceLock<ByType>,
+    /// Where the heap was read from, if that was an index.
+    stored: Option<Box<dyn Sections>>,
 }
 
 impl Heap {
@@ -148,9 +153,13 @@ impl Heap {
     /// A heap from the rows of its file, in file order.
     pub fn from_rows(parts: Vec<Rows>, meta: Option<Meta>, source: Source) -> Result<Heap, TooLarge> {
         let (columns, index) = assemble::assemble(parts)?;
+        Ok(Heap::of(columns, OnceLock::from(index), meta, source))
+    }
+
+    fn of(columns: Columns, index: OnceLock<AddressIndex>, meta: Option<Meta>, source: Source) -> Heap {
         let meta = meta.map(Box::new);
         let (reverse, roots, by_type) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Ok(Heap { columns, index, meta, source, reverse, roots, by_type })
+        Heap { columns, index, meta, source, reverse, roots, by_type, stored: None }
     }
 
     /// Number of objects.
@@ -183,7 +192,7 @@ impl Heap {
 
     /// The node at exactly this address, dangling ones included.
     pub fn node_of(&self, address: u64) -> Option<u32> {
-        self.index.get(address).or_else(|| {
+        self.index().get(address).or_else(|| {
             let at = self.columns.dangling.binary_search(&address).ok()?;
             Some(self.len() + at as u32)
         })
@@ -191,7 +200,7 @@ impl Heap {
 
     /// All objects in the order of their addresses.
     pub fn by_address(&self) -> &[u32] {
-        self.index.in_order()
+        self.index().in_order()
     }
 
     /// The type of an object: an id in `0..type_count()`.
@@ -216,7 +225,7 @@ impl Heap {
 
     /// The objects sorted by the name of their type.
     pub fn objects_by_type(&self) -> &ByType {
-        self.by_type.get_or_init(|| assemble::by_type(&self.columns))
+        self.by_type.get_or_init(|| self.stored_by_type().unwrap_or_else(|| assemble::by_type(&self.columns)))
     }
 
     /// Shallow size in bytes.
@@ -290,7 +299,7 @@ impl Heap {
 
     /// What the virtual root refers to, in file order: everything is reachable from these.
     pub fn roots(&self) -> &[Root] {
-        self.roots.get_or_init(|| roots::find(self))
+        self.roots.get_or_init(|| self.stored_roots().unwrap_or_else(|| roots::find(self)))
     }
 
     /// Why a root is one, in words: the sidecar's label, or what is known without.
@@ -316,7 +325,13 @@ impl Heap {
     }
 
     fn reverse(&self) -> &Reverse {
-        self.reverse.get_or_init(|| Reverse::of(&self.columns, self.node_count()))
+        let make = || Reverse::of(&self.columns, self.node_count());
+        self.reverse.get_or_init(|| self.stored_reverse().unwrap_or_else(make))
+    }
+
+    fn index(&self) -> &AddressIndex {
+        let make = || AddressIndex::new(&self.columns.addresses).0;
+        self.index.get_or_init(|| self.stored_index().unwrap_or_else(make))
     }
 }
 

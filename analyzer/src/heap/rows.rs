@@ -30,6 +30,20 @@ impl Narrow {
         self.low.len()
     }
 
+    pub(super) fn low(&self) -> &[u32] {
+        &self.low
+    }
+
+    /// The rows that do not fit, each followed by its number.
+    pub(super) fn wide(&self) -> Vec<u64> {
+        self.wide.iter().flat_map(|&(row, value)| [u64::from(row), value]).collect()
+    }
+
+    /// What [`Narrow::low`] and [`Narrow::wide`] gave.
+    pub(super) fn from_parts(low: Vec<u32>, wide: &[u64]) -> Narrow {
+        Narrow { low, wide: wide.chunks_exact(2).map(|pair| (pair[0] as u32, pair[1])).collect() }
+    }
+
     #[inline]
     pub(super) fn push(&mut self, value: Option<u64>) {
         let low = match value {

@@ -1,6 +1,6 @@
 //! Opening a dump: what kind of file it is, by its first bytes, and what is known about it.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Cursor, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -18,6 +18,7 @@ const FINGERPRINT_ENDS: u64 = 1 << 16;
 /// An open dump.
 pub(super) struct Input {
     pub source: Source,
+    pub metadata: Metadata,
     pub kind: Kind,
 }
 
@@ -61,12 +62,12 @@ impl Input {
         };
         let packing = Packing::of(&head);
         if regular && packing == Packing::None {
-            return Ok(Input { source, kind: Kind::Plain(file) });
+            return Ok(Input { source, metadata, kind: Kind::Plain(file) });
         }
         let taken = Arc::new(AtomicU64::new(0));
         let raw = Counted { inner: Cursor::new(head).chain(file), taken: Arc::clone(&taken) };
         let text = packing.unpack(raw).map_err(io)?;
-        Ok(Input { source, kind: Kind::Stream(Stream { text, taken }) })
+        Ok(Input { source, metadata, kind: Kind::Stream(Stream { text, taken }) })
     }
 }
 

@@ -7,12 +7,14 @@
 
 mod block;
 mod error;
+mod index;
 mod input;
 mod parts;
 mod sidecar;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::path::Path;
 
 use heapsee_format::meta::Meta;
@@ -21,21 +23,46 @@ use crate::heap::{Heap, Source};
 
 pub use error::LoadError;
 
+use index::Key;
 use input::{Input, Kind};
-use sidecar::Verdict;
+use sidecar::{Sidecar, Verdict};
 
 /// How to read.
 #[derive(Default)]
 pub struct LoadOptions<'a> {
     /// Read what there is of a file that was cut off or damaged, and warn, instead of refusing it.
     pub salvage: bool,
+    /// Take what an index beside the dump knows instead of reading the dump, and make one if there is none.
+    pub index: bool,
     /// Told of bytes of the file done and of its size (0 if that is not known), from any thread, often.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
 }
 
 /// Reads a dump and its sidecar, if it has one.
 pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Heap, LoadError> {
-    let Input { mut source, kind } = Input::open(path)?;
+    let input = Input::open(path)?;
+    let sidecar = sidecar::find(path);
+    // What comes out of a pipe has no time and no place to lie.
+    if !(options.index && input.metadata.is_file()) {
+        return read(path, input, sidecar, options);
+    }
+    let key = Key::of(&input.metadata, &input.source.fingerprint, &sidecar.state);
+    if let Some(heap) = index::open(path, &key, sidecar.meta.as_ref(), &input.source) {
+        return Ok(heap);
+    }
+    let is_settled = index::settle(&input.metadata);
+    let heap = read(path, input, sidecar, options)?;
+    // What was salvaged is not what others want to find; and of a dump that is being written none can be made.
+    let is_whole = !options.salvage && is_settled;
+    if is_whole && File::open(path).and_then(|file| key.still_holds(&file)).unwrap_or(false) {
+        index::save(path, &key, &heap);
+    }
+    Ok(heap)
+}
+
+/// Reads the dump itself.
+fn read(path: &Path, input: Input, sidecar: Sidecar, options: &LoadOptions<'_>) -> Result<Heap, LoadError> {
+    let Input { mut source, kind, .. } = input;
     let (parts, broken) = match kind {
         Kind::Plain(file) => (block::read_plain(path, &file, source.file_size, options)?, None),
         Kind::Stream(stream) => block::read_stream(path, source.file_size, stream, options)?,
@@ -45,7 +72,8 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Heap, LoadError> {
     source.broken_lines = survey.broken_lines;
     source.warnings = broken.iter().map(|error| format!("read only in part: {error}")).collect();
     source.warnings.extend(survey.warnings);
-    let meta = match sidecar::find(path, &mut source.warnings) {
+    source.warnings.extend(sidecar.warning);
+    let meta = match sidecar.meta {
         Some(meta) => accept(path, meta, survey.objects + survey.broken_lines, &mut source, options.salvage)?,
         None => None,
     };

@@ -6,25 +6,37 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use heapsee_format::digest::Digester;
 use heapsee_format::meta::Meta;
 use heapsee_format::naming::sidecar_path;
 
 /// Sidecars are below 1 MB; far more than that is not one.
 const SIZE_LIMIT: u64 = 16 << 20;
 
-/// The sidecar of `dump`, if there is one to be read.
-pub(super) fn find(dump: &Path, warnings: &mut Vec<String>) -> Option<Meta> {
+/// What there is beside a dump.
+#[derive(Default)]
+pub(super) struct Sidecar {
+    /// What it says, if it can be read.
+    pub meta: Option<Meta>,
+    /// Why it cannot, if there is one.
+    pub warning: Option<String>,
+    /// Tells one sidecar from another, and from none.
+    pub state: String,
+}
+
+/// The sidecar of `dump`.
+pub(super) fn find(dump: &Path) -> Sidecar {
     for path in candidates(dump) {
         match read(&path) {
-            Ok(meta) => return Some(meta),
+            Ok((meta, state)) => return Sidecar { meta: Some(meta), warning: None, state },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                warnings.push(format!("{}: left out of account: {error}", path.display()));
-                return None;
+                let warning = format!("{}: left out of account: {error}", path.display());
+                return Sidecar { meta: None, state: warning.clone(), warning: Some(warning) };
             }
         }
     }
-    None
+    Sidecar::default()
 }
 
 /// Beside the file under its own name, and beside the name it had before it was compressed.
@@ -36,13 +48,17 @@ fn candidates(dump: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn read(path: &Path) -> io::Result<Meta> {
+/// The sidecar and its digest.
+fn read(path: &Path) -> io::Result<(Meta, String)> {
     let mut text = Vec::new();
     File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut text)?;
     if text.len() as u64 > SIZE_LIMIT {
         return Err(io::Error::other("too large for a sidecar"));
     }
-    serde_json::from_slice(&text).map_err(|error| io::Error::other(format!("not a sidecar: {error}")))
+    let meta = serde_json::from_slice(&text).map_err(|error| io::Error::other(format!("not a sidecar: {error}")))?;
+    let mut digester = Digester::default();
+    digester.update(&text);
+    Ok((meta, digester.finish().sha256))
 }
 
 /// What a sidecar is worth once the dump was read; with what it says.
