@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use heapsee::commands::{gc, info, path, query, shell, summary};
+use heapsee::commands::{gc, info, path, query, shell, summary, use_no_index};
 use heapsee::exit::{Exit, say};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.
@@ -20,6 +20,8 @@ Examples:
   heapsee shell                            then: read worker.dump
 
 Dumps are read plain, gzipped or zstd-compressed; the sidecar worker.dump.meta.json is used if it is there.
+What reading it found out is kept beside it as worker.dump.heapsee-index (or in $XDG_CACHE_HOME/heapsee), so that the
+next command need not read it again; --no-index does without. It may be deleted at any time.
 
 Exit codes: 0 all is well; 1 a command failed or the dump's content is bad; 2 the command line makes no sense;
 3 an input cannot be read (missing, not permitted, a directory)."
@@ -27,6 +29,9 @@ Exit codes: 0 all is well; 1 a command failed or the dump's content is bad; 2 th
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Read the dump itself, and leave no index behind.
+    #[arg(long, global = true)]
+    no_index: bool,
 }
 
 #[derive(Subcommand)]
@@ -41,7 +46,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::parse();
+    if cli.no_index {
+        use_no_index();
+    }
+    let result = match cli.command {
         Command::Summary(args) => summary::run(&args),
         Command::Path(args) => path::run(&args),
         Command::Info(args) => info::run_info(&args),

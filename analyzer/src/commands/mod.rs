@@ -10,6 +10,7 @@ pub mod summary;
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -17,14 +18,23 @@ use crate::exit::say;
 use crate::heap::Heap;
 use crate::load::{LoadError, LoadOptions, load};
 
-/// Reads a dump with a progress bar on standard error, if that is a terminal, and its warnings there in any case.
+/// `--no-index`. For the whole process: dumps are read from deep inside of sessions, by a plain function.
+static NO_INDEX: AtomicBool = AtomicBool::new(false);
+
+/// From now on no index is used and none is made.
+pub fn use_no_index() {
+    NO_INDEX.store(true, Ordering::Relaxed);
+}
+
+/// Reads a dump, or its index if it has one, with a progress bar on standard error, if that is a terminal, and its warnings there in any case.
 pub fn load_with_progress(path: &Path, salvage: bool) -> Result<Heap, LoadError> {
     let bar = progress_bar();
     let progress = |done, size| {
         bar.set_length(size);
         bar.set_position(done);
     };
-    let options = LoadOptions { salvage, progress: (!bar.is_hidden()).then_some(&progress) };
+    let index = !NO_INDEX.load(Ordering::Relaxed);
+    let options = LoadOptions { salvage, index, progress: (!bar.is_hidden()).then_some(&progress) };
     let heap = load(path, &options);
     bar.finish_and_clear();
     let heap = heap?;

@@ -198,15 +198,20 @@ const PIECE: usize = 1 << 16;
 
 fn all_below(numbers: &[u32], bound: u32) -> bool {
     // The highest, not the first that is too high: the compiler makes far better code of it.
-    let highest = numbers.par_chunks(PIECE).map(|piece| piece.iter().fold(0, |highest, &number| highest.max(number)));
-    numbers.is_empty() || highest.reduce(|| 0, u32::max) < bound
+    let highest = |piece: &[u32]| piece.iter().fold(0, |highest, &number| highest.max(number));
+    let is_below = |piece: &[u32]| piece.is_empty() || highest(piece) < bound;
+    if numbers.len() <= PIECE { is_below(numbers) } else { numbers.par_chunks(PIECE).all(is_below) }
 }
 
 fn is_ascending<T: PartialOrd + Sync>(numbers: &[T]) -> bool {
+    let ascends = |piece: &[T]| piece.windows(2).fold(true, |so_far, pair| so_far & (pair[0] <= pair[1]));
     let last = numbers.len().saturating_sub(1);
     let piece = |i: usize| &numbers[i * PIECE..((i + 1) * PIECE).min(last) + 1];
-    let ascends = |piece: &[T]| piece.windows(2).fold(true, |so_far, pair| so_far & (pair[0] <= pair[1]));
-    (0..last.div_ceil(PIECE)).into_par_iter().all(|i| ascends(piece(i)))
+    if numbers.len() <= PIECE {
+        ascends(numbers)
+    } else {
+        (0..last.div_ceil(PIECE)).into_par_iter().all(|i| ascends(piece(i)))
+    }
 }
 
 #[cfg(test)]

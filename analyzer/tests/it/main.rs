@@ -1,5 +1,6 @@
 //! The analyzer's integration tests, one binary.
 
+mod index;
 mod shell;
 mod sql;
 mod summary;

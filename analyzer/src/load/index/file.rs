@@ -48,7 +48,12 @@ pub fn write(file: &File, sections: &[Section<'_>], about: Value) -> io::Result<
     let mut at = HEADER as u64;
     for (name, bytes) in sections {
         at = at.next_multiple_of(ALIGNMENT);
-        entries.push(Entry { name: (*name).to_owned(), at, length: bytes.len() as u64, sums: write_at(file, bytes, at)? });
+        entries.push(Entry {
+            name: (*name).to_owned(),
+            at,
+            length: bytes.len() as u64,
+            sums: write_at(file, bytes, at)?,
+        });
         at += bytes.len() as u64;
     }
     let table = serde_json::to_vec(&Table { sections: entries, about })?;
@@ -117,12 +122,17 @@ impl Sections {
         }
         let mut numbers = vec![T::zeroed(); length / size_of::<T>()];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut numbers);
-        let pieces = bytes.par_chunks_mut(PIECE).zip(&entry.sums).enumerate();
-        let good = pieces.map(|(i, (piece, &sum))| {
+        let read = |(i, (piece, &sum)): (usize, (&mut [u8], &u32))| {
             let read = self.file.read_exact_at(piece, entry.at + (i * PIECE) as u64);
             read.is_ok() && crc32fast::hash(piece) == sum
-        });
-        good.all(|good| good).then_some(numbers)
+        };
+        // Handing one piece over to another thread takes longer than reading it.
+        let good = if length <= PIECE {
+            bytes.chunks_mut(PIECE).zip(&entry.sums).enumerate().all(read)
+        } else {
+            bytes.par_chunks_mut(PIECE).zip(&entry.sums).enumerate().map(read).all(|good| good)
+        };
+        good.then_some(numbers)
     }
 }
 

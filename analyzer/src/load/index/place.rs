@@ -70,7 +70,8 @@ impl Unnamed {
         if let Ok(file) = unnamed {
             return Ok(Unnamed { file, index: index.to_owned(), named: None });
         }
-        let (file, path) = tempfile::Builder::new().prefix(".heapsee-").suffix(SUFFIX).tempfile_in(folder)?.into_parts();
+        let (file, path) =
+            tempfile::Builder::new().prefix(".heapsee-").suffix(SUFFIX).tempfile_in(folder)?.into_parts();
         Ok(Unnamed { file, index: index.to_owned(), named: Some(path) })
     }
 
@@ -107,7 +108,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Deletes the indexes of dumps that do not exist any more, and those that tell of none.
-fn forget_dumps_that_are_gone(cache: &Path) {
+pub(super) fn forget_dumps_that_are_gone(cache: &Path) {
     let Ok(entries) = std::fs::read_dir(cache) else { return };
     for entry in entries.flatten() {
         let path = entry.path();

@@ -1,0 +1,106 @@
+//! The index beside a dump, as a person meets it: made once, used by every verb, left out when asked, never in the way.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const LINES: &str = "\
+{\"address\": 16, \"type\": \"dict\", \"size\": 1000000, \"len\": 1, \"refs\": [32, 48, 7]}
+{\"address\": 32, \"type\": \"str\", \"size\": 50, \"len\": 1, \"value\": \"k\", \"refs\": []}
+{\"address\": 48, \"type\": \"str\", \"size\": 70, \"len\": 1, \"value\": \"v\", \"refs\": []}
+";
+
+struct Place {
+    folder: tempfile::TempDir,
+    dump: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let dump = folder.path().join("x.dump");
+        fs::write(&dump, LINES).unwrap();
+        Place { folder, dump }
+    }
+
+    fn index(&self) -> PathBuf {
+        self.folder.path().join("x.dump.heapsee-index")
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.folder.path().join("cache/heapsee")
+    }
+
+    /// What the program answers; it must not fail or complain.
+    fn ask(&self, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_heapsee"))
+            .args(arguments)
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn query(&self, dump: &Path, options: &[&str]) -> String {
+        let sql = "select count(*), sum(size), (select count(*) from ref) from obj";
+        self.ask(&[&["query", dump.to_str().unwrap(), sql, "--csv"], options].concat())
+    }
+}
+
+#[test]
+fn every_verb_finds_what_the_first_one_left() {
+    let place = Place::new();
+    let dump = place.dump.to_str().unwrap();
+    let without = place.ask(&["summary", dump, "--no-index", "--json"]);
+    assert!(!place.index().exists());
+    assert_eq!(place.ask(&["summary", dump, "--json"]), without);
+    let made = place.index().metadata().unwrap();
+    assert_eq!(made.mode() & 0o7777, 0o600);
+    assert_eq!(place.ask(&["summary", dump, "--json"]), without);
+    assert_eq!(place.query(&place.dump, &[]), place.query(&place.dump, &["--no-index"]));
+    place.ask(&["shell", dump]);
+    assert_eq!(place.index().metadata().unwrap().ino(), made.ino());
+    assert!(!place.cache().exists());
+}
+
+#[test]
+fn where_nothing_can_be_written_the_cache_is_used() {
+    let place = Place::new();
+    // No file can be made beside this name of the dump.
+    let file = File::open(&place.dump).unwrap();
+    let dump = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+    let answer = place.query(&dump, &[]);
+    let in_cache = || fs::read_dir(place.cache()).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let made = in_cache();
+    assert_eq!(made.len(), 1);
+    assert_eq!(place.cache().metadata().unwrap().mode() & 0o777, 0o700);
+    let inode = made[0].metadata().unwrap().ino();
+    assert_eq!(place.query(&dump, &[]), answer);
+    assert_eq!((in_cache().len(), made[0].metadata().unwrap().ino()), (1, inode));
+}
+
+#[test]
+fn without_any_place_it_works_all_the_same() {
+    let place = Place::new();
+    fs::write(place.folder.path().join("cache"), "no folder").unwrap();
+    let file = File::open(&place.dump).unwrap();
+    let dump = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+    assert_eq!(place.query(&dump, &[]), place.query(&place.dump, &[]));
+}
+
+#[test]
+fn a_damaged_index_is_replaced() {
+    let place = Place::new();
+    let answer = place.query(&place.dump, &[]);
+    let good = fs::read(place.index()).unwrap();
+    fs::write(place.index(), &good[..good.len() / 2]).unwrap();
+    assert_eq!(place.query(&place.dump, &[]), answer);
+    assert_eq!(fs::read(place.index()).unwrap().len(), good.len());
+    fs::remove_file(place.index()).unwrap();
+    fs::create_dir(place.index()).unwrap();
+    assert_eq!(place.query(&place.dump, &[]), answer, "even a folder in its place does not matter");
+}
