@@ -13,7 +13,7 @@ use pyo3::types::PyDict;
 use crate::problem::Problem;
 use crate::snapshot::{self, Request, Target};
 use crate::state::{self, Config, Mode};
-use crate::trigger::handler;
+use crate::trigger::{handler, reserve};
 use crate::walk::{self, Walker};
 use crate::{clock, control, cpython, fork, trigger};
 
@@ -34,13 +34,17 @@ pub fn install(py: Python<'_>, signal: i32, directory: PathBuf, mode: &str, chai
     handler::check(signal).map_err(|problem| PyValueError::new_err(problem.0))?;
     prepare(py)?;
     register_with_python(py)?;
-    py.detach(|| trigger::install(config)).map_err(|problem| PyRuntimeError::new_err(problem.0))
+    reserve::take(py, signal);
+    let result = py.detach(|| trigger::install(config)).map_err(|problem| PyRuntimeError::new_err(problem.0));
+    reserve::give_back(py);
+    result
 }
 
 /// Takes everything back. See `heapsee.uninstall_memory_dumper`.
 #[pyfunction]
 pub fn uninstall(py: Python<'_>) {
     py.detach(trigger::uninstall);
+    reserve::give_back(py);
 }
 
 /// Dumps into a directory under the usual name; returns the path. `directory` counts when none is installed.

@@ -3,7 +3,7 @@
 //! One lock, held for moments only: never while waiting for the GIL, for a child or for a disk. That is what lets
 //! forks take it (see [`crate::fork`]) and lets functions called with the GIL held take it too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -79,6 +79,8 @@ pub struct State {
     pub installed: Option<Installed>,
     /// Per signal, what is known from its first installation.
     pub hooks: BTreeMap<i32, Hook>,
+    /// Signals that Python was told to ignore on our account: see `trigger::reserve`.
+    pub reserved: BTreeSet<i32>,
     /// The walker, once made. Lives as long as the process.
     pub walker: Option<&'static Walker>,
     /// The interpreter.
@@ -111,6 +113,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     config: None,
     installed: None,
     hooks: BTreeMap::new(),
+    reserved: BTreeSet::new(),
     walker: None,
     interpreter: Interpreter { version: String::new(), build: String::new(), path: Vec::new() },
     distributions: None,

@@ -23,7 +23,7 @@ from environments import (
     worker_environment,
 )
 
-PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/tests")
+PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/data", "pyext/tests")
 RELEASE = ROOT / "target" / "release"
 SIDE_BY_SIDE = 2
 """So many CPythons are tested at a time."""

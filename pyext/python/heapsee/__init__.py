@@ -11,8 +11,9 @@ A dump holds what the process's memory holds, secrets too: files are readable fo
 """
 
 import os
-import signal as _signal
-import tempfile
+
+# The C module: `signal` itself brings `enum`, which takes longer to import than all of heapsee.
+from _signal import SIGPROF as _SIGPROF
 
 from . import _heapsee
 from ._heapsee import DumpError, __version__, get_referents, size_of, status
@@ -32,7 +33,7 @@ __all__ = [
 _PIECE = 1 << 20
 
 
-def install_memory_dumper(dump_signal=_signal.SIGPROF, *, directory=None, mode="auto", chain=False):
+def install_memory_dumper(dump_signal=_SIGPROF, *, directory=None, mode="auto", chain=False):
     """Have ``dump_signal`` make a heap dump of this process, and of every process forked from it.
 
     :param dump_signal: a signal number, by default SIGPROF. Only signals that somebody sent count (root, or the same
@@ -49,7 +50,7 @@ def install_memory_dumper(dump_signal=_signal.SIGPROF, *, directory=None, mode="
     while a dump is under way are counted (see :func:`status`) and make no other dump.
     """
     if directory is None:
-        directory = tempfile.gettempdir()
+        directory = _temporary_directory()
     _heapsee.install(int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain))
 
 
@@ -71,7 +72,7 @@ def dump_memory(signum=None, frame=None):
 
     :raises DumpError: there is no dump; the text says why.
     """
-    return os.fspath(_heapsee.dump_to_directory(os.path.abspath(tempfile.gettempdir()), signum))
+    return os.fspath(_heapsee.dump_to_directory(os.path.abspath(_temporary_directory()), signum))
 
 
 def dump_all_objects(outf):
@@ -91,11 +92,20 @@ def dump_all_objects(outf):
 
 def _copy_lines(write, dump):
     """Have ``dump`` fill a file by its descriptor; then, when all is well, ``write`` gets what is in it."""
+    import tempfile
+
     with tempfile.TemporaryFile() as temporary:
         dump(temporary.fileno())
         temporary.seek(0)
         while piece := temporary.read(_PIECE):
             write(piece)
+
+
+def _temporary_directory():
+    # Not imported with us: it takes longer than all of heapsee, and who names a directory does without it.
+    import tempfile
+
+    return tempfile.gettempdir()
 
 
 def _regular_file(path):

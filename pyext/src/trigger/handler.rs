@@ -89,6 +89,8 @@ pub fn install(state: &mut State, signal: i32, chain: bool) -> Result<Installed,
     let before = match (current(signal).map_err(|error| failed(&error))?, hook) {
         // Somebody saved our handler and put it back after we had left: behind it is what was there before it.
         (now, Some(hook)) if now.sa_sigaction == hook.ours.sa_sigaction => hook.first,
+        // Python was told to ignore it on our account (see super::reserve): it had no handler.
+        (now, _) if state.reserved.contains(&signal) && !is_handler(&now) => default_action(),
         (now, _) => now,
     };
     if is_handler(&before) && !chain {
@@ -126,6 +128,16 @@ pub fn uninstall(installed: Installed) {
 /// Is our handler the one that the signal would call now?
 pub fn is_current(installed: &Installed) -> bool {
     current(installed.signal).is_ok_and(|now| now.sa_sigaction == installed.ours.sa_sigaction)
+}
+
+/// Is the signal's action the default one?
+pub fn is_default(signal: i32) -> bool {
+    current(signal).is_ok_and(|now| now.sa_sigaction == libc::SIG_DFL)
+}
+
+/// Would the signal be ignored?
+pub fn is_ignored(signal: i32) -> bool {
+    current(signal).is_ok_and(|now| now.sa_sigaction == libc::SIG_IGN)
 }
 
 /// From now on the handler acts in this process.
@@ -214,9 +226,14 @@ fn with_alternate_stack(mut action: libc::sigaction) -> libc::sigaction {
     action
 }
 
+/// No handler, no flags.
+fn default_action() -> libc::sigaction {
+    // SAFETY: an all-zero sigaction is a value, and SIG_DFL is 0.
+    unsafe { std::mem::zeroed() }
+}
+
 fn current(signal: i32) -> std::io::Result<libc::sigaction> {
-    // SAFETY: an all-zero sigaction is a value.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    let mut action = default_action();
     // SAFETY: only asks; `action` is a valid place.
     match unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) } {
         0 => Ok(action),
