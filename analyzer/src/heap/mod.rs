@@ -60,13 +60,22 @@ pub struct Source {
     pub modified: Option<std::time::SystemTime>,
     /// Bytes of text: more than `file_size` if it is compressed.
     pub text_size: u64,
-    /// SHA-256 of its beginning, its end and its length: tells dumps apart, does not prove that nothing was changed.
+    /// CRC-32 of the text.
+    pub text_sum: u32,
+    /// SHA-256 of its beginning, its end and its length, known before anything else is: tells dumps apart.
     /// Empty if it was read from a pipe.
     pub fingerprint: String,
     /// Lines that are no objects and were skipped.
     pub broken_lines: u64,
     /// What a person should know about how it was read, a line each.
     pub warnings: Vec<String>,
+}
+
+impl Source {
+    /// Tells this dump from every other, one that was changed anywhere included; empty if it was read from a pipe.
+    pub fn identity(&self) -> String {
+        if self.fingerprint.is_empty() { String::new() } else { format!("{}-{:08x}", self.fingerprint, self.text_sum) }
+    }
 }
 
 /// The objects of a heap sorted by the name of their type, then in file order: for grouping without sorting.

@@ -69,6 +69,7 @@ fn read(path: &Path, input: Input, sidecar: Sidecar, options: &LoadOptions<'_>) 
     };
     source.text_size = parts.iter().map(|part| part.text_size).sum();
     let survey = parts::survey(path, &parts, options.salvage)?;
+    source.text_sum = survey.sum;
     source.broken_lines = survey.broken_lines;
     source.warnings = broken.iter().map(|error| format!("read only in part: {error}")).collect();
     source.warnings.extend(survey.warnings);

@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub rows: Rows,
     /// Bytes.
     pub text_size: u64,
+    /// Checksum of the text.
+    sum: crc32fast::Hasher,
     lines: u64,
     broken_lines: u64,
     /// The first few.
@@ -40,6 +42,7 @@ impl Part {
     pub(super) fn parse(text: &[u8], offset: u64, scratch: &mut Rows) -> Part {
         let rows = std::mem::take(scratch);
         let mut part = Part { text_size: text.len() as u64, rows, ..Part::default() };
+        part.sum.update(text);
         let mut at = 0;
         while let Some(rest @ [_, ..]) = text.get(at..) {
             part.lines += 1;
@@ -82,6 +85,8 @@ impl Part {
 
 /// What is known about the file once all parts are read.
 pub(super) struct Survey {
+    /// Checksum of the whole text.
+    pub sum: u32,
     pub objects: u64,
     pub broken_lines: u64,
     /// A line each, for a person.
@@ -118,7 +123,13 @@ pub(super) fn survey(path: &Path, parts: &[Part], salvage: bool) -> Result<Surve
         let lines = if broken_lines == 1 { "line that is" } else { "lines that are" };
         warnings.push(format!("skipped {broken_lines} {lines} no object: {}{more}", first.join("; ")));
     }
-    Ok(Survey { objects, broken_lines, warnings })
+    Ok(Survey { sum: sum(parts), objects, broken_lines, warnings })
+}
+
+fn sum(parts: &[Part]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    parts.iter().for_each(|part| sum.combine(&part.sum));
+    sum.finalize()
 }
 
 fn not_a_dump(path: &Path, parts: &[Part], lines: u64, first: Option<String>, cut: Option<&str>) -> LoadError {

@@ -157,7 +157,7 @@ impl Catalog {
         let heap = self
             .load(&stored.path, stored.salvage)
             .map_err(|reason| SessionError::DumpGone { generation: stored.number, reason })?;
-        if heap.source().fingerprint != stored.fingerprint || stored.fingerprint.is_empty() {
+        if heap.source().identity() != stored.fingerprint || stored.fingerprint.is_empty() {
             return Err(SessionError::DumpChanged { generation: stored.number, path: stored.path.clone() });
         }
         let view = Arc::new(import(Arc::new(heap), stored)?);
@@ -174,7 +174,7 @@ impl Catalog {
     /// Gives a generation that is not in memory the heap that another catalog of the same session has read.
     pub fn adopt(&self, number: u32, heap: &Arc<Heap>) -> Result<(), SessionError> {
         let Some(generation) = self.get(number) else { return Ok(()) };
-        if !generation.is_loaded() && generation.stored.fingerprint == heap.source().fingerprint {
+        if !generation.is_loaded() && generation.stored.fingerprint == heap.source().identity() {
             generation.state().view = Some(Arc::new(import(Arc::clone(heap), &generation.stored)?));
         }
         Ok(())

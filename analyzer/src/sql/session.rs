@@ -100,7 +100,7 @@ impl Session {
         let stored = StoredGeneration {
             number: self.catalog.all().last().map_or(1, |last| last.number() + 1),
             path: absolute,
-            fingerprint: heap.source().fingerprint.clone(),
+            fingerprint: heap.source().identity(),
             salvage,
             changes: Vec::new(),
         };

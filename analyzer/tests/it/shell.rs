@@ -452,12 +452,13 @@ fn a_session_is_what_it_was_when_it_is_opened_again() {
     let place = Place::new();
     let first = place.run(
         &["--strict"],
-        "create s.db\nread stage-dump.meliae\ndelete from ref where child = 110810832\ngc\n\
-         insert into obj (address, type, size) values (5, 'made', 10)\nselect count(*), sum(mark), sum(size) from obj\nstats\n",
+        "create s.db\nread stage-dump.meliae\npin type = 'frame'\ndelete from ref where child = 110810832\ngc\n\
+         set leak 110810832\nset\ninsert into obj (address, type, size) values (5, 'made', 10)\nselect count(*), sum(mark), sum(size) from obj\nstats\n",
     );
     assert_eq!((first.code, first.err.as_str()), (Some(0), ""));
-    let again = place.run(&["--strict"], "open s.db\nselect count(*), sum(mark), sum(size) from obj\nstats\n");
+    let again = place.run(&["--strict"], "open s.db\nset\nselect count(*), sum(mark), sum(size) from obj\nstats\n");
     assert_eq!((again.code, again.err.as_str()), (Some(0), ""));
+    assert!(again.out.contains("leak            110810832"));
     let last = |text: &str| text.lines().rev().take(2).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(last(&first.out), last(&again.out));
     assert!(again.out.contains("667 (667) objects"), "{}", again.out);
@@ -627,6 +628,12 @@ fn a_dump_that_has_gone_or_changed_is_named() {
         .unwrap();
     let said = place.run(&[], "open s.db\nselect * from obj\n");
     assert_eq!(said.err.matches("has changed since it was read").count(), 2, "{}", said.err);
+    // One character in the middle of as many bytes.
+    let heap = two_stores();
+    let (start, end) = heap.split_at(100_000);
+    std::fs::write(place.path("stage-dump.meliae"), format!("{start}{}", end.replacen("it's", "it'S", 1))).unwrap();
+    let said = place.run(&[], "open s.db\n");
+    assert!(said.err.contains("has changed since it was read"), "{}", said.err);
     std::fs::rename(place.path("moved"), place.path("stage-dump.meliae")).unwrap();
     assert_eq!(place.run(&["s.db", "--strict"], "stats\n").code, Some(0));
 }

@@ -30,6 +30,7 @@ struct About {
     dump: Vec<u8>,
     numbers: Numbers,
     text_size: u64,
+    text_sum: u32,
     broken_lines: u64,
     warnings: Vec<String>,
     /// Whether the sidecar belongs to the dump.
@@ -49,6 +50,7 @@ fn open_one(index: &Path, key: &Key, meta: Option<&Meta>, source: &Source) -> Op
     }
     let source = Source {
         text_size: about.text_size,
+        text_sum: about.text_sum,
         broken_lines: about.broken_lines,
         warnings: about.warnings,
         ..source.clone()
@@ -76,6 +78,7 @@ fn save_one(index: &Path, dump: &Path, key: &Key, heap: &Heap) -> io::Result<()>
         dump: std::os::unix::ffi::OsStrExt::as_bytes(absolute.as_os_str()).to_vec(),
         numbers: heap.numbers(),
         text_size: source.text_size,
+        text_sum: source.text_sum,
         broken_lines: source.broken_lines,
         warnings: source.warnings.clone(),
         sidecar_counts: heap.meta().is_some(),
