@@ -116,11 +116,37 @@ impl Pair {
         let mut ours = Session::create(&folder.path().join("s.db"), loader).unwrap();
         ours.read(&file, false).unwrap();
         let plain = plain_tables(objects);
-        // Which member of a circle becomes a root is not SQL's business: taken over.
-        for root in ours.column("select child from ref where parent = 0").unwrap() {
-            plain.execute("insert into ref values (0, ?)", [root]).unwrap();
+        let pair = Pair { ours, plain, folder };
+        pair.take_over_roots("");
+        pair
+    }
+
+    /// Which member of a circle becomes a root is not SQL's business: taken over.
+    fn take_over_roots(&self, suffix: &str) {
+        for root in self.ours.column(&format!("select child from ref{suffix} where parent = 0")).unwrap() {
+            self.plain.execute(&format!("insert into ref{suffix} values (0, ?)"), [root]).unwrap();
         }
-        Pair { ours, plain, folder }
+    }
+
+    /// The first heap as generation 1, the second one as the current generation 2.
+    fn of_two(first: &[Object], second: &[Object]) -> Self {
+        let mut pair = Pair::new(first);
+        let file = pair.folder.path().join("y.dump");
+        std::fs::write(&file, dump(second)).unwrap();
+        pair.ours.read(&file, false).unwrap();
+        pair.plain = plain_tables(second);
+        pair.take_over_roots("");
+        pair.plain
+            .execute_batch(
+                "create table obj1 (address int, type text, name text, value text, size int, len int, mark int, repr text);
+                 create table ref1 (parent int, child int);
+                 create view obj2 as select * from obj;
+                 create view ref2 as select * from ref;",
+            )
+            .unwrap();
+        fill(&pair.plain, "1", first);
+        pair.take_over_roots("1");
+        pair
     }
 
     fn ask(&self, sql: &str, ordered: bool) {
@@ -174,20 +200,26 @@ fn plain_tables(objects: &[Object]) -> Connection {
              end;",
         )
         .unwrap();
+    fill(&plain, "", objects);
+    plain
+}
+
+/// Puts the rows into `obj<suffix>` and `ref<suffix>`.
+fn fill(plain: &Connection, suffix: &str, objects: &[Object]) {
     for (i, object) in objects.iter().enumerate() {
         let me = address(i, objects.len());
         let value = object.value().map(|(_, value)| value);
         plain
             .execute(
-                "insert into obj values (?, ?, ?, ?, ?, ?, null, ?)",
+                &format!("insert into obj{suffix} values (?, ?, ?, ?, ?, ?, null, ?)"),
                 (me, object.type_name(), object.name(), value, object.size, object.length, object.repr()),
             )
             .unwrap();
         for &child in &object.children {
-            plain.execute("insert into ref values (?, ?)", (me, address(child, objects.len()))).unwrap();
+            let ends = (me, address(child, objects.len()));
+            plain.execute(&format!("insert into ref{suffix} values (?, ?)"), ends).unwrap();
         }
     }
-    plain
 }
 
 fn text_of(value: Value) -> String {
@@ -324,6 +356,85 @@ fn query() -> impl Strategy<Value = (String, bool)> {
     ]
 }
 
+/// Common table expressions, compounds, windows: what SQLite does with rows once it has them.
+fn elaborate_query() -> impl Strategy<Value = (String, bool)> {
+    let end = || select(vec!["parent", "child"]);
+    prop_oneof![
+        (literal(), 1..4u32).prop_map(|(start, depth)| {
+            let step = format!("select child, depth + 1 from ref, reached where parent = address and depth < {depth}");
+            let reached = format!("reached(address, depth) as (select {start}, 0 union {step})");
+            (format!("with recursive {reached} select address, min(depth) from reached group by address"), false)
+        }),
+        (on_obj(), on_ref()).prop_map(|(c, r)| {
+            let held = format!("held as (select child, count(*) n from ref where {r} group by child)");
+            (format!("with {held} select obj.*, n from obj left join held on child = address where {c}"), false)
+        }),
+        (on_obj(), on_obj(), select(vec!["union", "union all", "except", "intersect"])).prop_map(|(a, b, op)| {
+            (format!("select type, size from obj where {a} {op} select type, size from obj where {b}"), false)
+        }),
+        (on_obj(), select(OBJ.to_vec())).prop_map(|(c, by)| {
+            let window = format!("over (partition by {by} order by size, address)");
+            (
+                format!(
+                    "select address, row_number() {window}, sum(size) {window}, lag(type) {window} from obj where {c}"
+                ),
+                false,
+            )
+        }),
+        (end(), end(), 0..9u32).prop_map(|(by, of, limit)| {
+            let rank = format!("rank() over (order by count(*) desc, {by})");
+            (format!("select {by}, count(distinct {of}), {rank} from ref group by {by} order by 3 limit {limit}"), true)
+        }),
+        (on_obj(), end()).prop_map(|(c, end)| {
+            (
+                format!("select address from obj where exists (select 1 from ref where {end} = obj.address) and ({c})"),
+                false,
+            )
+        }),
+        (on_obj(), end()).prop_map(|(c, end)| {
+            (format!("select {end} from ref where {end} not in (select address from obj where {c})"), false)
+        }),
+        (on_obj(), select(vec!["'*i*'", "'[A-Z]*'", "'?'"]))
+            .prop_map(|(c, glob)| (format!("select address from obj where type glob {glob} or ({c})"), false)),
+        (on_obj(), 0..5i64).prop_map(|(c, least)| {
+            let having = format!("having count(*) > {least} or max(len) is null");
+            (
+                format!(
+                    "select type, len, group_concat(distinct size) is null from obj where {c} group by 1, 2 {having}"
+                ),
+                false,
+            )
+        }),
+        (on_ref(), on_ref()).prop_map(|(a, b)| {
+            let (one, two) = (format!("(select * from ref where {a}) r"), format!("(select * from ref where {b}) s"));
+            (format!("select r.parent, s.child from {one} join {two} on r.child = s.parent"), false)
+        }),
+    ]
+}
+
+/// Questions to two generations at once.
+fn query_of_two() -> impl Strategy<Value = (String, bool)> {
+    let side = || select(vec!["obj", "obj1", "obj2"]);
+    prop_oneof![
+        (on_obj(), side(), select(vec!["not in", "in"])).prop_map(|(c, other, within)| {
+            (format!("select * from obj where address {within} (select address from {other} where {c})"), false)
+        }),
+        (condition_on("a.", OBJ.to_vec()), side(), side()).prop_map(|(c, a, b)| {
+            let on = "a.address = b.address and a.type = b.type";
+            (format!("select a.address, a.size, b.size from {a} a left join {b} b on {on} where {c}"), false)
+        }),
+        (side(), side(), select(vec!["except", "intersect", "union"]))
+            .prop_map(|(a, b, op)| (format!("select address, type, size from {a} {op} select address, type, size from {b}"), false)),
+        (on_obj(), side()).prop_map(|(c, a)| {
+            let counts = "(select type, count(*) n from obj1 group by type) o";
+            (format!("select {a}.type, count(*), n from {a} left join {counts} on o.type = {a}.type where {a}.address in (select address from {a} where {c}) group by 1, 3"), false)
+        }),
+        (on_ref(), side()).prop_map(|(c, a)| {
+            (format!("select r.parent, r.child from ref1 r join {a} a on a.address = r.child where r.child in (select child from ref2 where {c})"), false)
+        }),
+    ]
+}
+
 fn change() -> impl Strategy<Value = String> {
     let first = "(select min(address) from obj)";
     prop_oneof![
@@ -357,6 +468,29 @@ proptest! {
     fn queries_mean_the_same(objects in objects(), queries in proptest::collection::vec(query(), 1..12)) {
         let pair = Pair::new(&objects);
         for (sql, ordered) in &queries {
+            pair.ask(sql, *ordered);
+        }
+    }
+
+    #[test]
+    fn elaborate_queries_mean_the_same(objects in objects(), queries in proptest::collection::vec(elaborate_query(), 1..12)) {
+        let pair = Pair::new(&objects);
+        for (sql, ordered) in &queries {
+            pair.ask(sql, *ordered);
+        }
+    }
+
+    #[test]
+    fn generations_are_told_apart(
+        first in objects(),
+        second in objects(),
+        steps in proptest::collection::vec((change(), query_of_two()), 1..5),
+    ) {
+        let pair = Pair::of_two(&first, &second);
+        for (change, (sql, ordered)) in &steps {
+            pair.ask(sql, *ordered);
+            pair.change(change);
+            pair.ask("select * from obj1", false);
             pair.ask(sql, *ordered);
         }
     }
