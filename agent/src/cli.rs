@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config;
 use crate::discovery::Selection;
-use crate::exit;
+use crate::exit::{self, Failure};
 use crate::intake::copy::Compression;
 
 /// Finds Python workers, asks them for heap dumps safely, and collects the files.
@@ -33,6 +33,8 @@ pub enum Command {
     List(ListArgs),
     /// Have one worker make a dump, verify it, and put it into the store
     Dump(DumpArgs),
+    /// Send dumps that are not yet shipped to object storage, and verify them there
+    Ship(ShipArgs),
     /// Check a configuration file: every mistake with its line and its fix
     CheckConfig(CheckConfigArgs),
 }
@@ -57,6 +59,86 @@ Examples:
 const CHECK_CONFIG_JSON: &str = "\
 JSON (schema heapsee.agent.check-config/1): {schema, file, ok, problems: [{line, column, reason, fix}]}.
 Exit code 10 if there is a mistake, with or without --json.";
+
+/// Arguments of `ship`.
+#[derive(Args, Debug)]
+#[command(after_help = SHIP_EXAMPLES, after_long_help = format!("{SHIP_EXAMPLES}\n\n{SHIP_MORE}\n\n{}", exit::help()))]
+pub struct ShipArgs {
+    /// Take destination and store from this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///DIRECTORY
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Another endpoint than the provider's
+    #[arg(long, value_name = "URL", requires = "to")]
+    endpoint: Option<String>,
+    /// The region
+    #[arg(long, value_name = "NAME", requires = "to")]
+    region: Option<String>,
+    /// Let the endpoint be without TLS (http://)
+    #[arg(long, requires = "to")]
+    allow_http: bool,
+    /// At most so much a second
+    #[arg(long, value_name = "SIZE", requires = "to")]
+    bandwidth: Option<String>,
+    /// Where collected dumps are kept
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// For how long to try again after a failure; 0: not at all
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=604_800))]
+    pub retry: u64,
+    /// Show what would be sent, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON (its fields: see --help)
+    #[arg(long)]
+    pub json: bool,
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+const SHIP_EXAMPLES: &str = "\
+Examples:
+  heapsee-agent ship --config /etc/heapsee/agent.toml
+  heapsee-agent ship --to s3://dumps/prod --region eu-central-1 --retry 3600
+  heapsee-agent ship --to s3://dumps --endpoint https://minio.example:9000 --dry-run";
+
+const SHIP_MORE: &str = "\
+Each dump goes to URL/APP/HOST/TIME-PID/, its manifest last; it counts as shipped once every file was read back from
+there and has the right SHA-256. shipped.json beside it then says so. What was interrupted is gone on with.
+
+Credentials come from where each provider's tools take them: the environment (AWS_ACCESS_KEY_ID, …;
+GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT_NAME, …), web identity, container or instance roles.
+They need to write, read and abort uploads below URL.
+
+With --json: {schema: heapsee.agent.ship/1, dumps: [{path, destination, state: shipped, failed or waiting, error}]}.";
+
+impl ShipArgs {
+    /// The destination that the command line names, if it does; checked as in a configuration.
+    pub fn options(&self) -> Result<Option<config::Ship>, Failure> {
+        let Some(to) = &self.to else { return Ok(None) };
+        let mut text = format!("[ship]\nurl = {}\nallow_http = {}\n", quoted(to), self.allow_http);
+        let given = [("endpoint", &self.endpoint), ("region", &self.region), ("bandwidth", &self.bandwidth)];
+        for (key, value) in given {
+            // A string of JSON is one of TOML too.
+            text.extend(value.as_ref().map(|value| format!("{key} = {}\n", quoted(value))));
+        }
+        match config::Config::parse(&text) {
+            Ok(config) => Ok(config.ship),
+            Err(problems) => {
+                let first = problems.first().map(|problem| format!("{}; {}", problem.reason, problem.fix));
+                Err(Failure::new(exit::Exit::Usage, first.unwrap_or_default()))
+            }
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
 
 /// Arguments of `list`.
 #[derive(Args, Debug)]

@@ -32,13 +32,15 @@ pub enum Exit {
     Config = 10,
     /// No agent answers at the control socket.
     NoAgent = 11,
+    /// A dump could not be shipped; it stays in the store.
+    Shipping = 12,
     /// Interrupted (Ctrl-C or SIGTERM); the worker's files were kept.
     Interrupted = 130,
 }
 
 impl Exit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Exit; 13] = [
+    pub const ALL: [Exit; 14] = [
         Exit::Ok,
         Exit::DumpFailed,
         Exit::Usage,
@@ -51,6 +53,7 @@ impl Exit {
         Exit::Busy,
         Exit::Config,
         Exit::NoAgent,
+        Exit::Shipping,
         Exit::Interrupted,
     ];
 
@@ -74,6 +77,7 @@ impl Exit {
             Exit::Busy => "another dump is being taken",
             Exit::Config => "the configuration is wrong, or cannot be read",
             Exit::NoAgent => "no agent answers at the control socket",
+            Exit::Shipping => "a dump could not be shipped; it stays in the store",
             Exit::Interrupted => "interrupted; the worker's files were kept",
         }
     }
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn codes_are_those_promised() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 130]);
     }
 
     #[test]

@@ -10,11 +10,13 @@ mod commands;
 mod config;
 mod discovery;
 mod exit;
+mod files;
 mod intake;
 mod pipeline;
 mod procfs;
 mod progress;
 mod render;
+mod ship;
 mod stop;
 mod trigger;
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::List(args) => commands::list::run(&args),
         Command::Dump(args) => commands::dump::run(&args),
+        Command::Ship(args) => commands::ship::run(&args),
         Command::CheckConfig(args) => commands::check_config::run(&args),
     };
     let exit = match outcome {

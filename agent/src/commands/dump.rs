@@ -1,12 +1,10 @@
 //! `heapsee-agent dump`: choose, look, ask, wait, take in.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
-use nix::unistd::Uid;
 use serde::Serialize;
 
-use super::{host_name, json, print};
+use super::{host_name, json, print, store_path};
 use crate::armed::{Refusal, Worker};
 use crate::cli::DumpArgs;
 use crate::discovery::{Process, choose};
@@ -47,7 +45,7 @@ fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, 
     // All that can fail on our side comes before the signal.
     let directory = Directory::open(&worker)?;
     let host = host_name();
-    let store = Store::open(&store_path(args)?, &host)?;
+    let store = Store::open(&store_path(args.store.as_deref())?, &host)?;
     let published = take_dump(&worker, args.timeout(), stop, progress)?;
     progress.say(&pause(&published));
     let intake = Intake {
@@ -63,25 +61,6 @@ fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, 
     let stored = intake.run(&published, stop, progress)?;
     progress.say(&summary(&stored));
     Ok(stored)
-}
-
-fn store_path(args: &DumpArgs) -> Result<PathBuf, Failure> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let given = args.store.clone().or_else(|| variable("HEAPSEE_STORE"));
-    let of_root = || Uid::effective().is_root().then(|| PathBuf::from("/var/lib/heapsee/dumps"));
-    let of_user = || {
-        let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")))?;
-        Some(data.join("heapsee/dumps"))
-    };
-    let path = given.or_else(of_root).or_else(of_user).ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "there is no place for the dump: neither $HEAPSEE_STORE nor $HOME is set; use --store DIR",
-        )
-    })?;
-    // The path that is printed should lead there from anywhere.
-    std::path::absolute(&path)
-        .map_err(|error| Failure::new(Exit::Usage, format!("--store {}: {error}", path.display())))
 }
 
 fn describe(process: &Process, worker: &Worker) -> manifest::Worker {

@@ -3,8 +3,12 @@
 pub mod check_config;
 pub mod dump;
 pub mod list;
+pub mod ship;
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
 
 use crate::exit::{Exit, Failure};
 
@@ -30,4 +34,24 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
 /// The host's name.
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Where the store is: `given`, else from the environment.
+fn store_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let given = given.map(Path::to_path_buf).or_else(|| variable("HEAPSEE_STORE"));
+    let of_root = || Uid::effective().is_root().then(|| PathBuf::from("/var/lib/heapsee/dumps"));
+    let of_user = || {
+        let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")))?;
+        Some(data.join("heapsee/dumps"))
+    };
+    let path = given.or_else(of_root).or_else(of_user).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "there is no place for the dump: neither $HEAPSEE_STORE nor $HOME is set; use --store DIR",
+        )
+    })?;
+    // The path that is printed should lead there from anywhere.
+    std::path::absolute(&path)
+        .map_err(|error| Failure::new(Exit::Usage, format!("--store {}: {error}", path.display())))
 }

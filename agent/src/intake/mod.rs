@@ -1,6 +1,7 @@
 //! Taking a published dump in: verified against its sidecar, compressed, stored, read back, and only then removed
 //! from the worker's directory.
 
+pub mod catalog;
 pub mod copy;
 pub mod manifest;
 pub mod source;

@@ -2,21 +2,23 @@
 //!
 //! ```text
 //! STORE/.heapsee-agent.HOST/lock                      one dump at a time
+//! STORE/.heapsee-agent.HOST/ship.lock                 one that ships at a time
 //! STORE/.heapsee-agent.HOST/.heapsee-PID-START-1.tmp  being made; of a dead writer: swept by the next run
 //! STORE/APP/HOST/TIME-PID/                            a collected dump
 //! ```
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use heapsee_format::naming::{parse_temp_name, temp_name};
+use heapsee_format::naming::parse_temp_name;
 use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 use super::copy::write_failure;
 use crate::exit::{Exit, Failure};
+use crate::files::{make_directory, own_temp_name, sync_directory};
 use crate::procfs;
 
 /// A store, locked.
@@ -37,9 +39,9 @@ impl Store {
     /// Opens (or makes) the store, takes the lock and sweeps what dead writers have left.
     pub fn open(root: &Path, host: &str) -> Result<Store, Failure> {
         let host = safe_name(host);
-        let work = root.join(format!(".heapsee-agent.{host}"));
+        let work = work_directory(root, &host);
         make_directory(&work).map_err(|error| write_failure(&work, &error))?;
-        let lock = lock(&work.join("lock"))?;
+        let lock = lock(&work.join("lock"), "is already taking a dump into this store")?;
         sweep(&work);
         Ok(Store { root: root.to_owned(), work, host, _lock: lock })
     }
@@ -47,7 +49,7 @@ impl Store {
     /// Begins to make a collected dump.
     pub fn begin(&self) -> Result<Draft, Failure> {
         let failed = |error| write_failure(&self.work, &error);
-        let name = temp_name(std::process::id(), procfs::own_start_time().map_err(failed)?, 1);
+        let name = own_temp_name().map_err(failed)?;
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix(&name).rand_bytes(0).permissions(fs::Permissions::from_mode(0o700));
         Ok(Draft { directory: builder.tempdir_in(&self.work).map_err(failed)? })
@@ -102,14 +104,6 @@ pub fn safe_name(name: &str) -> String {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
 fn rename_to_free(from: &Path, parent: &Path, name: &str) -> io::Result<PathBuf> {
     let mut place = parent.join(name);
     for serial in 2.. {
@@ -128,7 +122,20 @@ fn rename_to_free(from: &Path, parent: &Path, name: &str) -> io::Result<PathBuf>
     Err(io::Error::from(io::ErrorKind::AlreadyExists))
 }
 
-fn lock(path: &Path) -> Result<File, Failure> {
+/// Where `host` makes things before they get their place.
+fn work_directory(root: &Path, host: &str) -> PathBuf {
+    root.join(format!(".heapsee-agent.{}", safe_name(host)))
+}
+
+/// Sees to it that one process ships the dumps of `host`; unlocked when what it returns is closed.
+pub fn lock_shipping(root: &Path, host: &str) -> Result<File, Failure> {
+    let work = work_directory(root, host);
+    make_directory(&work).map_err(|error| write_failure(&work, &error))?;
+    lock(&work.join("ship.lock"), "is already shipping the dumps of this store")
+}
+
+/// `what` says what whoever has the lock is doing.
+fn lock(path: &Path, what: &str) -> Result<File, Failure> {
     let open = || {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         OpenOptions::new().read(true).write(true).create(true).mode(0o600).custom_flags(flags).open(path)
@@ -136,7 +143,7 @@ fn lock(path: &Path) -> Result<File, Failure> {
     let mut file = open().map_err(|error| write_failure(path, &error))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(busy(&mut file)),
+        Err(TryLockError::WouldBlock) => return Err(busy(&mut file, what)),
         Err(TryLockError::Error(error)) => return Err(write_failure(path, &error)),
     }
     // Only for the message of `busy`: the lock is the lock.
@@ -144,14 +151,14 @@ fn lock(path: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
-fn busy(lock: &mut File) -> Failure {
+fn busy(lock: &mut File, what: &str) -> Failure {
     let mut holder = String::new();
     let _ = lock.take(32).read_to_string(&mut holder);
     let holder = match holder.trim().parse::<u32>() {
         Ok(pid) => format!("process {pid}"),
         Err(_) => "another heapsee-agent".to_owned(),
     };
-    Failure::new(Exit::Busy, format!("{holder} is already taking a dump into this store: wait until it is done"))
+    Failure::new(Exit::Busy, format!("{holder} {what}: wait until it is done"))
 }
 
 /// Removes the drafts of writers that are dead. What cannot be removed is left for the next time.
@@ -172,6 +179,7 @@ fn sweep(work: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heapsee_format::naming::temp_name;
 
     fn names(directory: &Path) -> Vec<String> {
         let mut names: Vec<String> =

@@ -5,3 +5,5 @@ mod harness;
 mod interrupted;
 mod listing;
 mod refused;
+mod s3;
+mod shipping;
