@@ -14,3 +14,4 @@ pub mod render;
 pub mod report;
 pub mod shell;
 pub mod sql;
+pub mod suspects;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use heapsee::commands::{gc, info, path, query, shell, summary, use_no_index};
+use heapsee::commands::{gc, info, path, query, shell, summary, suspects, use_no_index};
 use heapsee::exit::{Exit, say};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.
@@ -14,6 +14,7 @@ use heapsee::exit::{Exit, say};
     after_help = "\
 Examples:
   heapsee summary worker.dump              which types take up the memory
+  heapsee suspects worker.dump             what holds the memory, in words
   heapsee path worker.dump --to \"type = 'Session'\"       what holds it, as a Python expression
   heapsee gc worker.dump --drop \"type = 'Session'\"       what letting go of it would free
   heapsee query worker.dump 'select * from obj where size > 1000000' --json
@@ -37,6 +38,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Summary(summary::SummaryArgs),
+    Suspects(suspects::SuspectsArgs),
     Path(path::PathArgs),
     Info(info::InfoArgs),
     Refs(info::RefsArgs),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Summary(args) => summary::run(&args),
+        Command::Suspects(args) => suspects::run(&args),
         Command::Path(args) => path::run(&args),
         Command::Info(args) => info::run_info(&args),
         Command::Refs(args) => info::run_refs(&args),

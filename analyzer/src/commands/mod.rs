@@ -7,6 +7,7 @@ pub mod query;
 mod question;
 pub mod shell;
 pub mod summary;
+pub mod suspects;
 
 use std::io::IsTerminal;
 use std::path::Path;

@@ -37,7 +37,7 @@ impl EdgeName {
     }
 
     /// Whether it is the dict behind an object's attributes.
-    pub(super) fn is_dict(&self) -> bool {
+    pub fn is_dict(&self) -> bool {
         matches!(self, EdgeName::Attribute(name) if name == "__dict__")
     }
 }

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod grid;
 pub mod json;
 pub mod rows;
+pub mod suspects;
 mod table;
 pub mod text;
 

@@ -4,3 +4,5 @@ pub mod freed;
 pub mod object;
 pub mod path;
 pub mod summary;
+pub mod suspects;
+pub mod words;

@@ -1,0 +1,67 @@
+//! Suspects as text: a heading each, the explanation, and what to type next.
+
+use std::io::{self, Write};
+
+use super::printable;
+use crate::report::suspects::{Suspect, Suspects};
+use crate::report::words::{bytes, percent};
+
+/// Lines of explanations are broken at this width.
+const WIDTH: usize = 100;
+
+/// All of them, or that nothing stands out.
+pub fn suspects(out: &mut dyn Write, report: &Suspects) -> io::Result<()> {
+    if report.suspects.is_empty() {
+        writeln!(out, "Nothing stands out.\n")?;
+        let text = format!(
+            "Of {} in the heap, {} ({:.0} %) are modules, classes, functions and code with their names and docstrings, \
+             which every process has. No container, object or chain of the rest keeps as much as {}.",
+            bytes(report.heap.bytes),
+            bytes(report.program.bytes),
+            percent(report.program.bytes, report.heap.bytes),
+            bytes(report.threshold_bytes)
+        );
+        return paragraph(out, &text, "");
+    }
+    for (i, each) in report.suspects.iter().enumerate() {
+        if i > 0 {
+            writeln!(out)?;
+        }
+        suspect(out, each)?;
+    }
+    match report.left_out {
+        0 => Ok(()),
+        left_out => writeln!(out, "\n… and {left_out} smaller (--max-items 0 shows all)"),
+    }
+}
+
+fn suspect(out: &mut dyn Write, suspect: &Suspect) -> io::Result<()> {
+    writeln!(out, "{}. {}\n", suspect.rank, printable(&suspect.title))?;
+    paragraph(out, &suspect.explanation, "   ")?;
+    writeln!(out, "\n   path     {}", printable(&suspect.path))?;
+    writeln!(out, "   address  {}", suspect.address)?;
+    for past in &suspect.history {
+        let bytes = past.retained_bytes.map_or("not found, or small".to_owned(), bytes);
+        writeln!(out, "   in       {}: {bytes}", printable(&past.dump))?;
+    }
+    for command in &suspect.next {
+        writeln!(out, "   next     {}", printable(command))?;
+    }
+    Ok(())
+}
+
+/// Text in lines of bearable length.
+fn paragraph(out: &mut dyn Write, text: &str, indent: &str) -> io::Result<()> {
+    let mut line = String::new();
+    for word in printable(text).split(' ') {
+        if !line.is_empty() && indent.len() + line.chars().count() + 1 + word.chars().count() > WIDTH {
+            writeln!(out, "{indent}{line}")?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(out, "{indent}{line}")
+}

@@ -1,0 +1,91 @@
+//! What is in a container: the type that makes up most of it, and what those objects are filled with.
+
+use std::collections::HashMap;
+
+use super::Kinds;
+use crate::graph::Dominators;
+
+/// How deep containers in containers are looked into.
+const DEEPEST: usize = 4;
+
+/// Types that stand for what is in them, beside the built-in containers.
+const WRAPPERS: [&str; 5] = ["method", "functools.partial", "cell", "functools._HashedSeq", "_HashedSeq"];
+
+/// Objects of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Their type.
+    pub type_id: u32,
+    /// How many.
+    pub count: u64,
+    /// What they keep together.
+    pub bytes: u64,
+}
+
+/// What piles up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The type that keeps most; none if the place is empty.
+    pub members: Option<Group>,
+    /// If that type is a container or the like: what most of it is filled with.
+    pub inner: Option<Group>,
+}
+
+impl Contents {
+    /// Of a chain: the type of its links that is no built-in container, if one is.
+    pub(super) fn of_chain(kinds: &Kinds<'_>, link: &[u32], links: u64, bytes: u64) -> Contents {
+        let telling = |&&type_id: &&u32| !kinds.is_container_type(type_id);
+        let type_id = link.iter().find(telling).or(link.first());
+        Contents { members: type_id.map(|&type_id| Group { type_id, count: links, bytes }), inner: None }
+    }
+
+    /// The count of what is most telling.
+    pub fn count(&self) -> u64 {
+        self.members.as_ref().map_or(0, |group| group.count)
+    }
+}
+
+/// Of a container and its members, with what each keeps.
+pub(super) fn of(kinds: &Kinds<'_>, dominators: &Dominators, node: u32, members: &[(u32, u64)]) -> Contents {
+    let Some(group) = largest(kinds, members) else {
+        return Contents::default();
+    };
+    let inner = inner(kinds, dominators, &group, members);
+    let _ = node;
+    Contents { members: Some(group), inner }
+}
+
+/// The type whose objects keep most.
+fn largest(kinds: &Kinds<'_>, members: &[(u32, u64)]) -> Option<Group> {
+    let mut groups: HashMap<u32, Group> = HashMap::new();
+    for &(member, bytes) in members {
+        let type_id = kinds.view().type_id(member);
+        let group = groups.entry(type_id).or_insert(Group { type_id, count: 0, bytes: 0 });
+        group.count += 1;
+        group.bytes = group.bytes.saturating_add(bytes);
+    }
+    groups.into_values().max_by_key(|group| (group.bytes, group.count, std::cmp::Reverse(group.type_id)))
+}
+
+/// Looks into containers until there is something that says more.
+fn inner(kinds: &Kinds<'_>, dominators: &Dominators, outer: &Group, members: &[(u32, u64)]) -> Option<Group> {
+    let view = kinds.view();
+    let mut level: Vec<(u32, u64)> = members.to_vec();
+    let mut group = outer.clone();
+    for _ in 0..DEEPEST {
+        let type_name = view.type_name(group.type_id);
+        if !kinds.is_container_type(group.type_id) && !WRAPPERS.contains(&type_name) {
+            break;
+        }
+        let alike = level.iter().filter(|&&(node, _)| view.type_id(node) == group.type_id);
+        let children = alike.flat_map(|&(node, _)| dominators.children(Some(node)));
+        level = children.map(|child| (child, dominators.retained(child).bytes)).collect();
+        let next = largest(kinds, &level)?;
+        if next.bytes < group.bytes / 3 {
+            return None;
+        }
+        group = next;
+    }
+    let says_more = group.type_id != outer.type_id && !kinds.is_leaf_type(group.type_id);
+    (says_more && !kinds.is_container_type(group.type_id)).then_some(group)
+}

@@ -1,0 +1,161 @@
+//! The walk down the dominator tree: to containers that fan out, and to chains.
+
+use std::collections::HashMap;
+
+use super::contents::{self, Contents};
+use super::{Kinds, Shape, Suspect};
+use crate::graph::{Amount, Dominators};
+use crate::naming::fold;
+
+/// With this many members a container fans out, whatever is in it; with a quarter of them only if they are alike.
+pub(super) const MANY: usize = 32;
+const SOME: usize = 8;
+/// A child with more than this part of what its parent keeps is where to go on: percent.
+const MOST: u64 = 70;
+/// Fewer repeats do not make a chain.
+const CHAIN: usize = 16;
+/// A member with so many times what its neighbours keep is looked at on its own.
+const OUTLIER: u64 = 50;
+
+struct Walk<'a, 'v> {
+    kinds: &'a Kinds<'v>,
+    dominators: &'a Dominators,
+    threshold: u64,
+    /// Who is to be looked at, and whether a chain that leads here has been looked for already.
+    waiting: Vec<(u32, bool)>,
+    found: Vec<Suspect>,
+}
+
+pub(super) fn explore(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<Suspect> {
+    let mut walk = Walk { kinds, dominators, threshold, waiting: Vec::new(), found: Vec::new() };
+    walk.wait_for_children(None, |_| true);
+    while let Some((node, looked)) = walk.waiting.pop() {
+        if kinds.type_name(node) == "code" || (!looked && walk.chain(node)) || walk.container(node) {
+            continue;
+        }
+        walk.wait_for_children(Some(node), |_| true);
+    }
+    walk.found
+}
+
+impl Walk<'_, '_> {
+    fn bytes(&self, node: u32) -> u64 {
+        self.dominators.retained(node).bytes
+    }
+
+    /// Those children are looked at next that keep enough.
+    fn wait_for_children(&mut self, node: Option<u32>, wanted: impl Fn(u32) -> bool) {
+        let kept = node.map_or(u64::MAX, |node| self.bytes(node));
+        let children = self.dominators.children(node).filter(|&child| wanted(child));
+        let enough =
+            children.filter_map(|child| Some((child, self.bytes(child))).filter(|&(_, bytes)| bytes >= self.threshold));
+        let enough: Vec<(u32, bool)> = enough.map(|(child, bytes)| (child, goes_on(bytes, kept))).collect();
+        self.waiting.extend(enough);
+    }
+
+    /// The way down from a node as long as one child keeps most of what its parent keeps.
+    fn descent(&self, node: u32) -> Vec<u32> {
+        let mut way = vec![node];
+        let (mut at, mut kept) = (node, self.bytes(node));
+        loop {
+            let heaviest = self.dominators.children(Some(at)).map(|child| (self.bytes(child), child)).max();
+            match heaviest {
+                Some((bytes, child)) if goes_on(bytes, kept) && bytes > 0 => {
+                    way.push(child);
+                    (at, kept) = (child, bytes);
+                }
+                _ => return way,
+            }
+        }
+    }
+
+    /// Looks for a chain on the way down from a node; what is beside and behind it is looked at later.
+    fn chain(&mut self, head: u32) -> bool {
+        let way = self.descent(head);
+        let view = self.kinds.view();
+        let types: Vec<u32> = way.iter().map(|&node| view.type_id(node)).collect();
+        let behind = |at: usize| way.get(at).map_or(0, |&node| self.bytes(node));
+        let kept = |fold: &crate::naming::Fold| behind(fold.start) - behind(fold.start + fold.period * fold.times);
+        let folds = fold(&types).into_iter().filter(|fold| fold.times >= CHAIN && kept(fold) >= self.threshold);
+        let Some(best) = folds.max_by_key(kept) else { return false };
+        let end = best.start + best.period * best.times;
+        let link = types[best.start..best.start + best.period].to_vec();
+        let whole = self.dominators.retained(way[best.start]);
+        let rest = way.get(end).map_or(Amount::default(), |&node| self.dominators.retained(node));
+        let amount = Amount { objects: whole.objects - rest.objects, bytes: whole.bytes - rest.bytes };
+        let contents = Contents::of_chain(self.kinds, &link, best.times as u64, amount.bytes);
+        let shape = Shape::Chain { link, links: best.times as u64 };
+        self.found.push(Suspect { node: way[best.start], shape, amount, contents, also: Vec::new() });
+        for above in way[..best.start].iter().zip(&way[1..]) {
+            self.wait_for_children(Some(*above.0), |child| child != *above.1);
+        }
+        self.waiting.extend(way.get(end).filter(|&&node| self.bytes(node) >= self.threshold).map(|&node| (node, true)));
+        true
+    }
+
+    /// Whether it is a container that fans out, or big in itself; then it is a suspect.
+    fn container(&mut self, node: u32) -> bool {
+        let own = self.kinds.view().size(node);
+        let members = if self.kinds.is_namespace(node) { Vec::new() } else { self.members(node) };
+        let (members, outliers) = self.without_outliers(members);
+        let sum: u64 = members.iter().map(|&(_, bytes)| bytes).sum::<u64>() + own;
+        let fans_out = self.fans_out(node, &members, sum - own) && sum >= self.threshold;
+        if !fans_out && own < self.threshold {
+            return false;
+        }
+        let contents = contents::of(self.kinds, self.dominators, node, &members);
+        let members_objects: u64 = members.iter().map(|&(member, _)| self.dominators.retained(member).objects).sum();
+        let amount = Amount { objects: members_objects + 1, bytes: sum };
+        let shape = if fans_out { Shape::Container } else { Shape::Single };
+        self.found.push(Suspect { node, shape, amount, contents, also: Vec::new() });
+        let members: std::collections::HashSet<u32> = members.iter().map(|&(member, _)| member).collect();
+        self.wait_for_children(Some(node), |child| outliers.contains(&child) || !members.contains(&child));
+        true
+    }
+
+    /// What a container refers to and alone keeps, each once, and the bytes that each keeps.
+    fn members(&self, node: u32) -> Vec<(u32, u64)> {
+        let mut members = Vec::new();
+        self.kinds.view().children(node, |child| {
+            if self.dominators.dominator(child) == Some(node) && child != node {
+                members.push((child, self.bytes(child)));
+            }
+        });
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+
+    /// A few members may keep far more than all others: they are not what piles up.
+    fn without_outliers(&self, members: Vec<(u32, u64)>) -> (Vec<(u32, u64)>, Vec<u32>) {
+        let mut bytes: Vec<u64> = members.iter().map(|&(_, bytes)| bytes).collect();
+        bytes.sort_unstable();
+        let median = bytes.get(bytes.len() * 3 / 4).copied().unwrap_or(0);
+        let is_outlier = |bytes: u64| bytes >= self.threshold && bytes >= OUTLIER.saturating_mul(median);
+        let (outliers, members): (Vec<_>, Vec<_>) = members.into_iter().partition(|&(_, bytes)| is_outlier(bytes));
+        (members, outliers.into_iter().map(|(member, _)| member).collect())
+    }
+
+    fn fans_out(&self, node: u32, members: &[(u32, u64)], sum: u64) -> bool {
+        let heaviest = members.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
+        if members.len() < SOME || heaviest > sum / 100 * MOST {
+            return false;
+        }
+        if members.len() >= MANY {
+            return true;
+        }
+        // An object with a dozen attributes is no container.
+        let mut by_type: HashMap<u32, (usize, u64)> = HashMap::new();
+        for &(member, bytes) in members {
+            let entry = by_type.entry(self.kinds.view().type_id(member)).or_default();
+            *entry = (entry.0 + 1, entry.1 + bytes);
+        }
+        let alike = by_type.into_values().any(|(count, bytes)| count >= SOME && bytes >= sum / 100 * MOST);
+        alike && (self.kinds.is_container(node) || self.kinds.view().length(node).is_some())
+    }
+}
+
+/// Whether a child keeps so much that the way leads through it.
+fn goes_on(child: u64, parent: u64) -> bool {
+    child > parent / 2
+}

@@ -1,0 +1,94 @@
+//! What holds the memory: the few places where objects pile up, found without a question being asked.
+//!
+//! In the dominator tree a leak is a *container* that fans out into many objects of a kind, or a *chain* in which each
+//! object keeps the next. [`find`] walks the tree from the virtual root to where it fans out, adds containers that share
+//! their objects with others, and leaves out what every Python process has. What comes of it is data: the words are
+//! made in `report`.
+
+mod contents;
+mod explore;
+mod kinds;
+mod ordinary;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use crate::graph::{Amount, Dominators, MOST_RELUCTANT, Ways};
+use crate::heap::RootReason;
+
+pub use contents::{Contents, Group};
+pub use kinds::Kinds;
+pub use ordinary::is_ordinary;
+
+/// Below this, nobody need look.
+const LEAST_BYTES: u64 = 1_000_000;
+/// Nor below this part of the heap: one in so many bytes.
+const LEAST_SHARE: u64 = 33;
+
+/// A place where memory piles up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// The container, the big object, or the first link of the chain.
+    pub node: u32,
+    /// What kind of a place it is.
+    pub shape: Shape,
+    /// What would go with what piles up, as far as the dominator tree tells; the place itself included.
+    pub amount: Amount,
+    /// What piles up.
+    pub contents: Contents,
+    /// Other containers that hold the same objects.
+    pub also: Vec<u32>,
+}
+
+/// What kind of a place it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// It alone holds what is in it.
+    Container,
+    /// Others hold what is in it, too.
+    Shared,
+    /// One object that is big itself.
+    Single,
+    /// Each link keeps the next.
+    Chain {
+        /// The types of one link's objects.
+        link: Vec<u32>,
+        /// How many links there are.
+        links: u64,
+    },
+}
+
+/// What may matter in a heap of this size.
+pub fn threshold(total: Amount) -> u64 {
+    (total.bytes / LEAST_SHARE).max(LEAST_BYTES)
+}
+
+/// All places in which at least `threshold` bytes have piled up, the most bytes first.
+pub fn find(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<Suspect> {
+    let mut found = explore::explore(kinds, dominators, threshold);
+    shared::add(kinds, dominators, threshold, &mut found);
+    found.sort_by_key(|suspect| (std::cmp::Reverse(suspect.amount.bytes), suspect.node));
+    found
+}
+
+/// Ways from the roots as a person would name them: from `sys.modules` if possible, through frames only if need be.
+pub fn ways(kinds: &Kinds<'_>) -> Ways {
+    let view = kinds.view();
+    let heap = view.heap();
+    let through = |node: u32| match kinds.type_name(node) {
+        "frame" | "generator" | "coroutine" | "async_generator" | "traceback" => 2,
+        "function" | "cell" | "method" | "builtin_function_or_method" | "code" => 1,
+        _ => 0,
+    };
+    Ways::find(view, |node, begins| {
+        if !begins {
+            return through(node);
+        }
+        let found = heap.roots().binary_search_by_key(&node, |root| root.node).ok().map(|at| &heap.roots()[at]);
+        match found {
+            Some(root) if heap.root_label(root) == "sys.modules" => 0,
+            Some(root) if matches!(root.reason, RootReason::Sidecar(_)) => through(node).max(1),
+            _ => MOST_RELUCTANT,
+        }
+    })
+}

@@ -1,0 +1,85 @@
+//! Containers whose objects others hold, too: a cache with its entries in a dict and in a list of the latest.
+//!
+//! None of them dominates the objects, so that the walk down the tree passes them by.
+
+use std::collections::HashMap;
+
+use super::contents;
+use super::explore::MANY;
+use super::{Kinds, Shape, Suspect};
+use crate::graph::{Amount, Dominators};
+
+/// Adds containers that are not suspects yet, and those that share their objects with one that is.
+pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Suspect>) {
+    let view = kinds.view();
+    let places: Vec<u32> = found.iter().map(|suspect| suspect.node).collect();
+    let mut sharing: Vec<(Suspect, Vec<u32>)> = Vec::new();
+    for node in view.objects().filter(|&node| view.heap().edges(node).len() >= MANY && dominators.is_reached(node)) {
+        if kinds.is_program(node) || places.iter().any(|&place| dominators.dominates(place, node)) {
+            continue;
+        }
+        let members = members(kinds, dominators, node, threshold);
+        if members.len() < MANY || kinds.is_namespace(node) {
+            continue;
+        }
+        let amount = Amount {
+            objects: members.iter().map(|&(member, _)| dominators.retained(member).objects).sum(),
+            bytes: members.iter().map(|&(_, bytes)| bytes).sum(),
+        };
+        let contents = contents::of(kinds, dominators, node, &members);
+        let suspect = Suspect { node, shape: Shape::Shared, amount, contents, also: Vec::new() };
+        sharing.push((suspect, members.into_iter().map(|(member, _)| member).collect()));
+    }
+    sharing.sort_by_key(|(suspect, _)| (std::cmp::Reverse(suspect.amount.bytes), suspect.node));
+    found.extend(merged(sharing));
+}
+
+/// Of the objects of the type that keeps most of what the container does not alone keep: each once, with its bytes.
+/// Nothing if it is less than the threshold.
+fn members(kinds: &Kinds<'_>, dominators: &Dominators, node: u32, threshold: u64) -> Vec<(u32, u64)> {
+    let view = kinds.view();
+    let mut by_type: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+    view.children(node, |child| {
+        if view.is_live(child) && !kinds.is_program(child) && dominators.dominator(child) != Some(node) {
+            let entry = by_type.entry(view.type_id(child)).or_default();
+            entry.push((child, dominators.retained(child).bytes));
+        }
+    });
+    let mut best = (0, Vec::new());
+    for (_, mut members) in by_type {
+        // What leads back to the container is not in it.
+        members.sort_unstable();
+        members.dedup();
+        members.retain(|&(member, _)| !dominators.dominates(member, node));
+        let sum: u64 = members.iter().map(|&(_, bytes)| bytes).sum();
+        let largest = members.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
+        if sum > best.0 && largest <= sum / 2 {
+            best = (sum, members);
+        }
+    }
+    if best.0 < threshold { Vec::new() } else { best.1 }
+}
+
+/// Containers with much the same members become one suspect: the one with the most of them, the others named beside it.
+fn merged(sharing: Vec<(Suspect, Vec<u32>)>) -> Vec<Suspect> {
+    let mut holder: HashMap<u32, usize> = HashMap::new();
+    let mut suspects: Vec<Suspect> = Vec::new();
+    for (suspect, members) in sharing {
+        let mut votes: HashMap<usize, usize> = HashMap::new();
+        for member in &members {
+            if let Some(&at) = holder.get(member) {
+                *votes.entry(at).or_default() += 1;
+            }
+        }
+        match votes.into_iter().max_by_key(|&(at, votes)| (votes, std::cmp::Reverse(at))) {
+            Some((at, votes)) if votes * 2 > members.len() => suspects[at].also.push(suspect.node),
+            _ => {
+                members.iter().for_each(|&member| {
+                    holder.entry(member).or_insert(suspects.len());
+                });
+                suspects.push(suspect);
+            }
+        }
+    }
+    suspects
+}

@@ -1,0 +1,32 @@
+"""Tasks in a set, as the documentation of asyncio advises, but never discarded when they are done."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from leaks.culprit import Culprit
+
+CULPRIT = Culprit(path="sys.modules['leaks.task_set'].background", holds="_asyncio.Task", count=4000)
+REQUESTS = 4000
+background: set[asyncio.Task[Any]] = set()
+
+
+async def notify(number: int) -> dict[str, Any]:
+    """Tells somebody of something."""
+    await asyncio.sleep(0)
+    return {"number": number, "text": f"order {number} is on its way", "to": [f"customer {number}"]}
+
+
+async def main(times: int) -> None:
+    """Every request starts a task."""
+    for number in range(times):
+        background.add(asyncio.ensure_future(notify(number)))
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+    await asyncio.gather(*background)
+
+
+def serve(times: int) -> None:
+    """Runs the loop to the end of all tasks."""
+    asyncio.run(main(times))
