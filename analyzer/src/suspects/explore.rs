@@ -53,20 +53,26 @@ impl Walk<'_, '_> {
         self.waiting.extend(enough);
     }
 
-    /// The way down from a node as long as one child keeps most of what its parent keeps.
+    /// The way down from a node as long as one child keeps most of what its parent keeps. The last links of a chain keep
+    /// little: types that have been on the way may go on.
     fn descent(&self, node: u32) -> Vec<u32> {
         let mut way = vec![node];
         let (mut at, mut kept) = (node, self.bytes(node));
         loop {
             let heaviest = self.dominators.children(Some(at)).map(|child| (self.bytes(child), child)).max();
             match heaviest {
-                Some((bytes, child)) if goes_on(bytes, kept) && bytes > 0 => {
+                Some((bytes, child)) if goes_on(bytes, kept) || self.is_link(&way, child) => {
                     way.push(child);
                     (at, kept) = (child, bytes);
                 }
                 _ => return way,
             }
         }
+    }
+
+    fn is_link(&self, way: &[u32], child: u32) -> bool {
+        let type_of = |node: u32| self.kinds.view().type_id(node);
+        way.len() > CHAIN && way.iter().rev().take(CHAIN).any(|&node| type_of(node) == type_of(child))
     }
 
     /// Looks for a chain on the way down from a node; what is beside and behind it is looked at later.

@@ -1,0 +1,110 @@
+//! Small heaps in which something piles up, or nothing.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::{Kinds, Shape, Suspect, find};
+use crate::graph::Dominators;
+use crate::heap::{Heap, View};
+
+/// A heap in the making. Object 1 is a module with its dict, 2; whatever is to be found is an attribute.
+#[derive(Default)]
+struct Sketch {
+    lines: String,
+    attributes: Vec<u64>,
+}
+
+impl Sketch {
+    fn object(&mut self, address: u64, kind: &str, size: u64, refs: &[u64]) {
+        let len = match kind {
+            "dict" => format!("\"len\": {}, ", refs.len() / 2),
+            "list" | "tuple" => format!("\"len\": {}, ", refs.len()),
+            _ => String::new(),
+        };
+        writeln!(
+            self.lines,
+            "{{\"address\": {address}, \"type\": \"{kind}\", \"size\": {size}, {len}\"refs\": {refs:?}}}"
+        )
+        .unwrap();
+    }
+
+    fn found(mut self, threshold: u64) -> Vec<(u64, Shape, Option<(String, u64)>, Vec<u64>)> {
+        let mut refs = Vec::new();
+        for (i, &attribute) in self.attributes.clone().iter().enumerate() {
+            let name = 100 + i as u64;
+            self.object(name, "str", 50, &[]);
+            refs.extend([name, attribute]);
+        }
+        self.object(1, "module", 64, &[2]);
+        self.object(2, "dict", 232, &refs);
+        let view = View::new(Arc::new(Heap::from_text(&self.lines).unwrap()));
+        let kinds = Kinds::of(&view);
+        let found = find(&kinds, &Dominators::of(&view), threshold).into_iter();
+        let told = |suspect: Suspect| {
+            let members = suspect.contents.members;
+            let members = members.map(|group| (view.type_name(group.type_id).to_owned(), group.count));
+            let also = suspect.also.iter().map(|&node| view.address(node)).collect();
+            (view.address(suspect.node), suspect.shape, members, also)
+        };
+        found.map(told).collect()
+    }
+}
+
+fn members(heap: &mut Sketch, from: u64, count: u64, kind: &str) -> Vec<u64> {
+    let all: Vec<u64> = (from..from + count).collect();
+    all.iter().for_each(|&member| heap.object(member, kind, 1000, &[]));
+    all
+}
+
+#[test]
+fn a_list_that_grows() {
+    let mut heap = Sketch { attributes: vec![3, 4], ..Sketch::default() };
+    let all = members(&mut heap, 1000, 50, "Session");
+    heap.object(3, "list", 500, &all);
+    heap.object(4, "list", 500, &[]);
+    assert_eq!(heap.found(40_000), [(3, Shape::Container, Some(("Session".to_owned(), 50)), vec![])]);
+}
+
+#[test]
+fn attributes_of_a_module_and_few_objects_are_nothing() {
+    let mut heap = Sketch::default();
+    heap.attributes = members(&mut heap, 1000, 50, "Session");
+    assert_eq!(heap.found(40_000), [], "each is small, and the dict of a module is no container");
+    let mut heap = Sketch { attributes: vec![3], ..Sketch::default() };
+    let all = members(&mut heap, 1000, 50, "Session");
+    heap.object(3, "list", 500, &all);
+    assert_eq!(heap.found(51_000), [], "not enough");
+}
+
+#[test]
+fn entries_that_a_dict_and_a_list_hold_are_one_suspect() {
+    let mut heap = Sketch { attributes: vec![3, 4], ..Sketch::default() };
+    let all = members(&mut heap, 1000, 50, "Entry");
+    let pairs: Vec<u64> = all.iter().flat_map(|&entry| [100, entry]).collect();
+    heap.object(3, "dict", 500, &pairs);
+    heap.object(4, "list", 500, &all);
+    assert_eq!(heap.found(40_000), [(3, Shape::Shared, Some(("Entry".to_owned(), 50)), vec![4])]);
+}
+
+#[test]
+fn a_chain_and_one_big_object() {
+    let mut heap = Sketch { attributes: vec![1000, 5], ..Sketch::default() };
+    for link in (1000..1200).step_by(2) {
+        heap.object(link, "System", 300, &[link + 1]);
+        let next: &[u64] = if link == 1198 { &[] } else { &[link + 2] };
+        heap.object(link + 1, "Combined", 200, next);
+    }
+    heap.object(5, "bytes", 45_000, &[]);
+    let found = heap.found(40_000);
+    let shapes: Vec<(u64, bool, u64)> = found
+        .iter()
+        .map(|(address, shape, members, _)| {
+            (
+                *address,
+                matches!(shape, Shape::Chain { links, .. } if *links == 100),
+                members.as_ref().map_or(0, |m| m.1),
+            )
+        })
+        .collect();
+    assert_eq!(shapes, [(1000, true, 100), (5, false, 0)]);
+}
