@@ -17,6 +17,7 @@ mod procfs;
 mod progress;
 mod render;
 mod ship;
+mod rules;
 mod stop;
 mod trigger;
 

@@ -1,0 +1,343 @@
+//! The machine against a model of it: random lives of workers, crashes of the agent, failures and clocks that jump, and
+//! what must hold of every decision, counted by other means than the machine's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Config;
+
+const CONFIG: &str = "
+[limits]
+cooldown = '10m'
+max_share = '50%'
+share_window = '2m'
+min_memory = '1GB'
+min_disk = '0%'
+patience = '5m'
+
+[[rule]]
+name = 'fat'
+trigger = 'rss'
+above = '1000MB'
+clear_below = '900MB'
+polls = 3
+dumps = 2
+apart = '1m'
+
+[[rule]]
+name = 'nightly'
+trigger = 'schedule'
+cron = '*/30 * * * *'
+";
+const POLL: Duration = Duration::from_secs(5);
+const COOLDOWN: Duration = Duration::from_secs(600);
+const APART: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_secs(120);
+
+/// What happens between two looks.
+#[derive(Clone, Debug)]
+enum Step {
+    Nothing,
+    Grow(usize, u64),
+    Shrink(usize),
+    Die(usize),
+    Disarm(usize, bool),
+    Ends(Done),
+    DumpByHand(usize),
+    Crash,
+    Pause(bool),
+    Memory(u64),
+    Sleep(u64),
+    SetClock(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => Just(Step::Nothing),
+        8 => (0..6usize, 1..600u64).prop_map(|(worker, by)| Step::Grow(worker, by)),
+        3 => (0..6usize).prop_map(Step::Shrink),
+        1 => (0..6usize).prop_map(Step::Die),
+        1 => (0..6usize, any::<bool>()).prop_map(|(worker, armed)| Step::Disarm(worker, armed)),
+        6 => prop_oneof![4 => Just(Done::Dumped), 1 => Just(Done::Failed)].prop_map(Step::Ends),
+        1 => (0..6usize).prop_map(Step::DumpByHand),
+        1 => Just(Step::Crash),
+        1 => any::<bool>().prop_map(Step::Pause),
+        1 => (0..3u64).prop_map(Step::Memory),
+        3 => (0..900u64).prop_map(Step::Sleep),
+        1 => (-90..90i64).prop_map(Step::SetClock),
+    ]
+}
+
+/// A worker as it is, and what the model remembers of it.
+#[derive(Clone)]
+struct Real {
+    seen: Seen,
+    /// Looks in a row above the threshold, since the machine was last started.
+    above: u32,
+    /// Whether a first dump for the rule was had, with no look below the lower threshold since.
+    had: bool,
+    /// When its last dump was ordered or found.
+    dumped: Option<Moment>,
+    /// The same, before the order that is running.
+    dumped_before: Option<Moment>,
+    failed: bool,
+}
+
+/// The host, and the agent on it.
+struct World {
+    engine: Engine,
+    now: Moment,
+    wall: jiff::civil::DateTime,
+    workers: Vec<Real>,
+    next_pid: u32,
+    memory: u64,
+    paused: bool,
+    /// The order that the agent is carrying out, and whether it still is.
+    running: Option<(Order, bool)>,
+    orders: Vec<(String, Id, Moment)>,
+    nightly: Vec<Moment>,
+}
+
+impl World {
+    fn new() -> World {
+        let config = Config::parse(CONFIG).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let mut world = World {
+            engine: Engine::new(config.rules, config.limits, false, State::default()),
+            now: Moment(1_000_000),
+            wall: jiff::civil::date(2026, 11, 24).at(12, 1, 0, 0),
+            workers: Vec::new(),
+            next_pid: 1,
+            memory: 4,
+            paused: false,
+            running: None,
+            orders: Vec::new(),
+            nightly: Vec::new(),
+        };
+        for i in 0..6 {
+            let worker = world.worker(i);
+            world.workers.push(worker);
+        }
+        world
+    }
+
+    fn worker(&mut self, i: usize) -> Real {
+        self.next_pid += 1;
+        let service = if i < 4 { "shop" } else { "lms" };
+        let seen = Seen {
+            id: Id { pid: self.next_pid, start_time: self.now.0 / 10 },
+            app: service.into(),
+            service: service.into(),
+            server: Some("gunicorn".into()),
+            unit: None,
+            container: None,
+            cgroup: format!("/{service}"),
+            command: String::new(),
+            user: "www".into(),
+            label: None,
+            armed: true,
+            dumping: false,
+            finished: 0,
+            rss: 300_000_000,
+            pss: None,
+            requests: None,
+            age: Duration::ZERO,
+        };
+        Real { seen, above: 0, had: false, dumped: None, dumped_before: None, failed: false }
+    }
+
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::Nothing => {}
+            Step::Grow(i, by) => self.workers[i].seen.rss += by * 1_000_000,
+            Step::Shrink(i) => self.workers[i].seen.rss = 500_000_000,
+            Step::Die(i) => {
+                let id = self.workers[i].seen.id;
+                if let Some((order, true)) = self.running.take_if(|(order, _)| order.worker == id) {
+                    self.engine.done(order.number, Done::Gone, self.now);
+                }
+                self.workers[i] = self.worker(i);
+            }
+            Step::Disarm(i, armed) => self.workers[i].seen.armed = armed,
+            Step::Ends(done) => self.end(done),
+            Step::DumpByHand(i) if !self.workers[i].seen.dumping => {
+                self.workers[i].seen.finished += 1;
+                self.workers[i].dumped = Some(self.now);
+            }
+            Step::DumpByHand(_) => {}
+            Step::Crash => self.crash(),
+            Step::Pause(true) => {
+                self.engine.pause(self.now, None);
+                self.paused = true;
+            }
+            Step::Pause(false) => {
+                self.engine.resume();
+                self.paused = false;
+            }
+            Step::Memory(gigabytes) => self.memory = gigabytes * 2,
+            Step::Sleep(seconds) => self.pass(Duration::from_secs(seconds)),
+            Step::SetClock(minutes) => self.wall = self.wall.saturating_add(SignedDuration::from_mins(minutes)),
+        }
+    }
+
+    /// The dump that is under way ends, and the agent learns of it if it is the one that ordered it.
+    fn end(&mut self, done: Done) {
+        let Some((order, told)) = self.running.take() else { return };
+        let now = self.now;
+        if let Some(worker) = self.workers.iter_mut().find(|worker| worker.seen.id == order.worker) {
+            worker.seen.dumping = false;
+            worker.seen.finished += u64::from(done == Done::Dumped);
+            worker.failed = done == Done::Failed;
+            if done == Done::Failed {
+                worker.had &= !order.campaign.is_some_and(|(number, _)| number == 1);
+                worker.dumped = worker.dumped_before;
+            }
+        }
+        if told {
+            self.engine.done(order.number, done, now);
+        }
+    }
+
+    /// The agent is killed and started again with what it had written down.
+    fn crash(&mut self) {
+        let text = serde_json::to_string(self.engine.state()).unwrap();
+        let state: State = serde_json::from_str(&text).unwrap();
+        let config = Config::parse(CONFIG).unwrap_or_else(|problems| panic!("{problems:?}"));
+        self.engine = Engine::new(config.rules, config.limits, false, state);
+        self.workers.iter_mut().for_each(|worker| worker.above = 0);
+        if let Some((_, told)) = &mut self.running {
+            *told = false;
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+        self.wall = self.wall.saturating_add(SignedDuration::try_from(time).unwrap());
+    }
+
+    fn look(&mut self) -> Result<(), TestCaseError> {
+        self.pass(POLL);
+        for worker in &mut self.workers {
+            let rss = worker.seen.rss;
+            worker.above = if rss > 1_000_000_000 { worker.above + 1 } else { 0 };
+            worker.had &= rss >= 900_000_000;
+        }
+        let look = Look {
+            now: self.now,
+            wall: self.wall,
+            workers: self.workers.iter().map(|worker| worker.seen.clone()).collect(),
+            groups: BTreeMap::new(),
+            host: Host { memory: Some((self.memory * 1_000_000_000, 8_000_000_000)), ..Host::default() },
+        };
+        let must = self.must_order();
+        let decisions = self.engine.look(&look);
+        let orders: Vec<Order> = decisions
+            .into_iter()
+            .filter_map(|decision| if let Decision::Dump(order) = decision { Some(order) } else { None })
+            .collect();
+        prop_assert!(orders.len() <= 1, "{orders:?}");
+        prop_assert!(!must || orders.len() == 1, "a trigger was missed at {:?}", self.now);
+        orders.into_iter().try_for_each(|order| self.check(order))
+    }
+
+    /// Whether there is a worker that has to be dumped now and about which nothing is doubtful.
+    fn must_order(&self) -> bool {
+        let free = !self.paused && self.memory > 0 && self.running.is_none() && self.engine.running().is_none();
+        let is_due = |worker: &Real| {
+            // A dump by hand is noticed with the next look.
+            let rested = worker.dumped.is_none_or(|dumped| self.now.since(dumped) >= COOLDOWN + POLL);
+            let clean = worker.seen.armed && !worker.failed && rested && self.lately(&worker.seen).is_empty();
+            worker.above >= 3 && !worker.had && clean
+        };
+        free && self.workers.iter().any(is_due)
+    }
+
+    /// The workers of the same service that were dumped within the window.
+    fn lately(&self, seen: &Seen) -> Vec<Id> {
+        let of = |order: &&(String, Id, Moment)| order.0 == seen.service && self.now.since(order.2) < WINDOW;
+        let mut ids: Vec<Id> = self.orders.iter().filter(of).map(|order| order.1).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
+    /// What must hold of every order.
+    fn check(&mut self, order: Order) -> Result<(), TestCaseError> {
+        prop_assert!(!self.paused && self.memory > 0, "not now: {order:?}");
+        prop_assert!(self.running.is_none(), "two at once: {order:?} and {:?}", self.running);
+        let now = self.now;
+        let at = self.workers.iter().position(|worker| worker.seen.id == order.worker);
+        prop_assert!(at.is_some(), "of a dead worker: {order:?}");
+        let at = at.unwrap_or_default();
+        let lately = self.lately(&self.workers[at].seen);
+        let workers = if self.workers[at].seen.service == "shop" { 4 } else { 2 };
+        prop_assert!(lately.contains(&order.worker) || lately.len() < workers / 2, "too many: {lately:?}, {order:?}");
+        let worker = &mut self.workers[at];
+        prop_assert!(worker.seen.armed && !worker.seen.dumping, "{order:?}");
+        let second = order.campaign.is_some_and(|(number, _)| number > 1);
+        let gap = worker.dumped.map(|dumped| now.since(dumped));
+        let least = if second { APART } else { COOLDOWN };
+        prop_assert!(gap.is_none_or(|gap| gap >= least), "{gap:?} after the last: {order:?}");
+        if order.rule.as_deref() == Some("fat") && !second {
+            prop_assert!(!worker.had, "twice for one reason: {order:?}");
+            prop_assert!(worker.seen.rss >= 900_000_000, "for no reason: {order:?}");
+            worker.had = true;
+        }
+        if order.rule.as_deref() == Some("nightly") {
+            // Twice an hour, but for clocks that were set forward; and once more if a try has failed.
+            self.nightly.push(now);
+        }
+        worker.seen.dumping = true;
+        worker.dumped_before = worker.dumped.replace(now);
+        self.orders.push((worker.seen.service.clone(), order.worker, now));
+        self.running = Some((order, true));
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_decision_is_right_whatever_happens(steps in prop::collection::vec(step(), 1..300)) {
+        let mut world = World::new();
+        // What was before the first look nobody can know.
+        world.look()?;
+        for step in steps {
+            world.apply(step);
+            world.look()?;
+        }
+    }
+}
+
+/// A day of looks: every worker that grows fat is dumped, and the number of dumps is what it has to be.
+#[test]
+fn a_day_of_thousands_of_lives() {
+    let mut world = World::new();
+    let looks = 24 * 3600 / 5;
+    let mut lives = 0;
+    for i in 0..looks {
+        let worker = &mut world.workers[i % 6];
+        worker.seen.rss += 20_000_000;
+        // A worker lives until it has both its dumps, and then some.
+        let done = worker.seen.finished >= 2;
+        if done {
+            let i = i % 6;
+            world.apply(Step::Die(i));
+            lives += 1;
+        }
+        world.apply(Step::Ends(Done::Dumped));
+        if i % 997 == 0 {
+            world.apply(Step::Crash);
+        }
+        world.look().unwrap_or_else(|error| panic!("{error}"));
+    }
+    assert!(lives > 100, "{lives}");
+    assert!((46..=49).contains(&world.nightly.len()), "{}", world.nightly.len());
+    // What is remembered does not grow with time.
+    let state = serde_json::to_string(world.engine.state()).unwrap();
+    assert!(state.len() < 10_000, "{}", state.len());
+}
