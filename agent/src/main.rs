@@ -16,8 +16,8 @@ mod pipeline;
 mod procfs;
 mod progress;
 mod render;
-mod ship;
 mod rules;
+mod ship;
 mod stop;
 mod trigger;
 
