@@ -78,8 +78,8 @@ def dump_memory(signum=None, frame=None):
 def dump_all_objects(outf):
     """Make a dump now into ``outf``: a path, or an object with ``write()`` that takes bytes.
 
-    The name is meliae's. A file at the path is replaced when the new one is complete; its sidecar (``<path>.meta.json``) is written too.
-    A file object gets the lines only, and nothing at all if the dump fails.
+    The name is meliae's. A file at the path is replaced when the new one is complete; its sidecar
+    (``<path>.meta.json``) is written too. A file object gets the lines only, and nothing at all if the dump fails.
 
     :raises DumpError: there is no dump; the text says why.
     """
