@@ -35,6 +35,8 @@ pub enum Command {
     Dump(DumpArgs),
     /// Send dumps that are not yet shipped to object storage, and verify them there
     Ship(ShipArgs),
+    /// Delete the dumps that the limits of the configuration want deleted
+    Prune(PruneArgs),
     /// Check a configuration file: every mistake with its line and its fix
     CheckConfig(CheckConfigArgs),
 }
@@ -139,6 +141,38 @@ impl ShipArgs {
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
+
+/// Arguments of `prune`.
+#[derive(Args, Debug)]
+#[command(after_help = PRUNE_EXAMPLES, after_long_help = format!("{PRUNE_EXAMPLES}\n\n{PRUNE_MORE}"))]
+pub struct PruneArgs {
+    /// The configuration: its [store], [retention] and [ship] count
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    pub config: PathBuf,
+    /// Where collected dumps are kept, if not where the configuration says
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Show what would be deleted, and delete nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON (its fields: see --help)
+    #[arg(long)]
+    pub json: bool,
+}
+
+const PRUNE_EXAMPLES: &str = "\
+Examples:
+  heapsee-agent prune --dry-run
+  heapsee-agent prune --config ./agent.toml
+  touch /var/lib/heapsee/dumps/lms/web1/20261124T052323Z-4711/pinned     that one stays";
+
+const PRUNE_MORE: &str = "\
+Never deleted: a dump with a file `pinned` beside it; with [ship], one that has no verified copy yet, unless
+delete_unshipped is set. Deleted first: what has a copy; then dumps between the first and the last of a worker; then
+the oldest. Only this host's dumps are looked at.
+
+With --json: {schema: heapsee.agent.prune/1, dry_run, deleted: [{path, bytes, reason}], exceeded: [reason]}; exceeded
+are the limits that cannot be met by what may be deleted.";
 
 /// Arguments of `list`.
 #[derive(Args, Debug)]

@@ -16,6 +16,7 @@ mod pipeline;
 mod procfs;
 mod progress;
 mod render;
+mod retention;
 mod rules;
 mod ship;
 mod stop;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::List(args) => commands::list::run(&args),
         Command::Dump(args) => commands::dump::run(&args),
+        Command::Prune(args) => commands::prune::run(&args),
         Command::Ship(args) => commands::ship::run(&args),
         Command::CheckConfig(args) => commands::check_config::run(&args),
     };

@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod dump;
 pub mod list;
+pub mod prune;
 pub mod ship;
 
 use std::io::{self, Write};

@@ -90,6 +90,16 @@ impl Draft {
     }
 }
 
+/// Deletes a collected dump of `host`: out of its place in one step, then file by file. What a crash leaves is swept.
+pub fn delete(root: &Path, host: &str, place: &Path) -> io::Result<()> {
+    let work = work_directory(root, host);
+    make_directory(&work)?;
+    let doomed = work.join(own_temp_name()?);
+    fs::rename(place, &doomed)?;
+    place.parent().map_or(Ok(()), sync_directory)?;
+    fs::remove_dir_all(&doomed)
+}
+
 /// A name as one harmless component of a path.
 pub fn safe_name(name: &str) -> String {
     let safe: String = name

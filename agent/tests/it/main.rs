@@ -3,6 +3,7 @@
 mod collect;
 mod harness;
 mod interrupted;
+mod keeping;
 mod listing;
 mod refused;
 mod s3;
