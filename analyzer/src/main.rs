@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use heapsee::commands::{gc, info, path, query, shell, summary, suspects, use_no_index};
+use heapsee::commands::{gc, info, path, query, shell, summary, suspects, use_no_index, waste};
 use heapsee::exit::{Exit, say};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.
@@ -45,6 +45,8 @@ enum Command {
     Gc(gc::GcArgs),
     Query(query::QueryArgs),
     Shell(shell::ShellArgs),
+    Waste(waste::WasteArgs),
+    Duplicates(waste::DuplicatesArgs),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
         Command::Gc(args) => gc::run(&args),
         Command::Query(args) => query::run(&args),
         Command::Shell(args) => shell::run(&args),
+        Command::Waste(args) => waste::run_waste(&args),
+        Command::Duplicates(args) => waste::run_duplicates(&args),
     };
     match result {
         Ok(()) => Exit::Ok.into(),

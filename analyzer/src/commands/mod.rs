@@ -8,6 +8,7 @@ mod question;
 pub mod shell;
 pub mod summary;
 pub mod suspects;
+pub mod waste;
 
 use std::io::IsTerminal;
 use std::path::Path;

@@ -12,6 +12,7 @@ mod gc;
 mod path;
 mod retained;
 mod ways;
+mod tree;
 
 pub use amount::Amount;
 pub use dominators::Dominators;
@@ -19,3 +20,4 @@ pub use gc::{Gc, gc};
 pub use path::path;
 pub use retained::{amount_of, kept_by, reached_without};
 pub use ways::{MOST_RELUCTANT, Ways};
+pub use tree::Tree;

@@ -51,7 +51,7 @@ fn piece(view: &View, edge: &EdgeName, node: u32, in_dict: bool) -> (Option<Stri
 }
 
 /// The name in a quoted key, if it is one that can stand behind a dot.
-fn attribute_of_key(key: &str) -> Option<&str> {
+pub(super) fn attribute_of_key(key: &str) -> Option<&str> {
     let name = key.strip_prefix('\'')?.strip_suffix('\'')?;
     let mut characters = name.chars();
     let starts = characters.next().is_some_and(|c| c == '_' || c.is_alphabetic());

@@ -9,6 +9,7 @@ mod expression;
 mod fold;
 mod kinds;
 mod literal;
+mod place;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,8 @@ use crate::heap::{Edge, View};
 pub use edge::EdgeName;
 pub use expression::{expression, root_name};
 pub use fold::{Fold, fold, folded_text};
+pub use literal::{literal, type_of};
+pub use place::{NOWHERE, Places};
 
 use shape::Layout;
 

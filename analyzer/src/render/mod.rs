@@ -7,6 +7,7 @@ pub mod rows;
 pub mod suspects;
 mod table;
 pub mod text;
+pub mod waste;
 
 /// Without characters that a terminal would act upon.
 pub fn printable(text: &str) -> String {

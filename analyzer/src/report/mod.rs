@@ -1,8 +1,13 @@
 //! What a heap says, as values: no I/O, no layout. `render` turns them into text and JSON.
 
+pub mod duplicates;
+pub mod equal;
 pub mod freed;
+pub mod layout;
 pub mod object;
 pub mod path;
 pub mod summary;
 pub mod suspects;
 pub mod words;
+pub mod tally;
+pub mod waste;

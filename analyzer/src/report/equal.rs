@@ -1,0 +1,250 @@
+//! Which objects are equal to each other, as far as the dump tells, though they are not the same object.
+//!
+//! Strings, bytes and integers are equal if type, length and value are; of longer ones the dump has only the beginning,
+//! so that these are equal *probably* (size and beginning agree). Tuples and frozensets are equal if their elements
+//! are. Lists, sets and dicts are what they are only for now: they count as equal to nothing but themselves, unless
+//! asked for. Floats have no value in a dump, and instances no equality.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::heap::{Value, View};
+use crate::naming::type_of;
+
+/// Not yet looked at.
+const UNKNOWN: u32 = u32::MAX;
+/// Its elements are being looked at.
+const OPEN: u32 = u32::MAX - 1;
+
+/// For every object, the first one that equals it.
+pub struct Equal<'v> {
+    view: &'v View,
+    mutable_too: bool,
+    first: Vec<u32>,
+    /// By hash of what makes objects equal.
+    index: HashMap<u64, u32>,
+}
+
+impl<'v> Equal<'v> {
+    /// Of a view; of its lists, sets and dicts, too, if `mutable_too`.
+    pub fn of(view: &'v View, mutable_too: bool) -> Equal<'v> {
+        let first = vec![UNKNOWN; view.node_bound() as usize];
+        let mut equal = Equal { view, mutable_too, first, index: HashMap::new() };
+        for node in view.objects() {
+            equal.resolve(node);
+        }
+        equal
+    }
+
+    /// The first object that equals this one, in file order of when it was found: itself if there is no other.
+    pub fn first(&self, node: u32) -> u32 {
+        match self.first.get(node as usize) {
+            Some(&first) if first < OPEN => first,
+            _ => node,
+        }
+    }
+
+    /// Whether the dump has all of what was compared.
+    pub fn is_certain(&self, node: u32) -> bool {
+        match self.view.value(node) {
+            Some(Value::Text(text)) => {
+                self.view.length(node).is_none_or(|length| length <= text.chars().count() as u64)
+            }
+            _ => true,
+        }
+    }
+
+    /// Elements come before what holds them; what is found to hold itself is equal to nothing else.
+    fn resolve(&mut self, node: u32) {
+        let mut open = vec![node];
+        while let Some(&node) = open.last() {
+            match self.first[node as usize] {
+                UNKNOWN if self.is_container(node) => {
+                    self.first[node as usize] = OPEN;
+                    self.view.children(node, |child| {
+                        if self.view.is_live(child) && self.first[child as usize] == UNKNOWN {
+                            open.push(child);
+                        }
+                    });
+                }
+                UNKNOWN => {
+                    self.first[node as usize] = self.atom(node);
+                    open.pop();
+                }
+                OPEN => {
+                    self.first[node as usize] = self.container(node);
+                    open.pop();
+                }
+                _ => {
+                    open.pop();
+                }
+            }
+        }
+    }
+
+    fn is_container(&self, node: u32) -> bool {
+        match type_of(self.view, node) {
+            "tuple" | "frozenset" => true,
+            "list" | "set" | "dict" => self.mutable_too,
+            _ => false,
+        }
+    }
+
+    fn atom(&mut self, node: u32) -> u32 {
+        let view = self.view;
+        if !matches!(type_of(view, node), "str" | "bytes" | "int" | "unicode" | "long") {
+            return node;
+        }
+        let Some(value) = view.value(node) else { return node };
+        let mut hasher = DefaultHasher::new();
+        (view.type_id(node), view.length(node)).hash(&mut hasher);
+        match &value {
+            Value::Int(value) => value.hash(&mut hasher),
+            Value::Text(text) => text.hash(&mut hasher),
+        }
+        let first = *self.index.entry(hasher.finish()).or_insert(node);
+        let same = (view.type_id(first), view.length(first)) == (view.type_id(node), view.length(node))
+            && view.value(first).as_ref() == Some(&value)
+            && (self.is_certain(node) || view.size(first) == view.size(node));
+        if same { first } else { node }
+    }
+
+    fn container(&mut self, node: u32) -> u32 {
+        // A dump that does not list all elements (an untracked or torn one) says nothing about equality.
+        let Some(elements) = self.elements(node) else { return node };
+        let mut hasher = DefaultHasher::new();
+        (self.view.type_id(node), &elements).hash(&mut hasher);
+        let first = *self.index.entry(hasher.finish()).or_insert(node);
+        let same = self.view.type_id(first) == self.view.type_id(node) && self.elements(first) == Some(elements);
+        if same { first } else { node }
+    }
+
+    /// What an object holds, each element by the first that equals it; in no particular order where Python has none.
+    fn elements(&self, node: u32) -> Option<Vec<(u32, u32)>> {
+        let mut found = Vec::new();
+        self.view.children(node, |child| found.push(self.first(child)));
+        let length = self.view.length(node)? as usize;
+        let kind = type_of(self.view, node);
+        if found.len() != if kind == "dict" { length.checked_mul(2)? } else { length } {
+            return None;
+        }
+        let mut elements: Vec<(u32, u32)> = match kind {
+            "dict" => found.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect(),
+            _ => found.into_iter().map(|element| (element, 0)).collect(),
+        };
+        if matches!(kind, "dict" | "set" | "frozenset") {
+            elements.sort_unstable();
+        }
+        Some(elements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::heap::Heap;
+
+    /// Objects that may hold each other, themselves included.
+    #[derive(Clone, Debug)]
+    enum Kind {
+        Str(u8),
+        Int(u8),
+        Other,
+        Tuple(Vec<usize>),
+        Frozenset(Vec<usize>),
+        List(Vec<usize>),
+    }
+
+    fn kinds() -> impl Strategy<Value = Vec<Kind>> {
+        let refs = || prop::collection::vec(0..10usize, 0..3);
+        let kind = prop_oneof![
+            (0..3u8).prop_map(Kind::Str),
+            (0..3u8).prop_map(Kind::Int),
+            Just(Kind::Other),
+            refs().prop_map(Kind::Tuple),
+            refs().prop_map(Kind::Frozenset),
+            refs().prop_map(Kind::List),
+        ];
+        prop::collection::vec(kind, 10)
+    }
+
+    fn view(kinds: &[Kind]) -> View {
+        let mut text = String::new();
+        for (i, kind) in kinds.iter().enumerate() {
+            let address = 16 * (i + 1);
+            let line = |name: &str, more: &str, refs: &[usize]| {
+                let refs: Vec<usize> = refs.iter().map(|i| 16 * (i + 1)).collect();
+                format!("{{\"address\": {address}, \"type\": \"{name}\", \"size\": 8, {more}\"refs\": {refs:?}}}\n")
+            };
+            text += &match kind {
+                Kind::Str(c) => line("str", &format!("\"len\": 1, \"value\": \"{c}\", "), &[]),
+                Kind::Int(n) => line("int", &format!("\"value\": {n}, "), &[]),
+                Kind::Other => line("Thing", "", &[]),
+                Kind::Tuple(refs) => line("tuple", &format!("\"len\": {}, ", refs.len()), refs),
+                Kind::Frozenset(refs) => line("frozenset", &format!("\"len\": {}, ", refs.len()), refs),
+                Kind::List(refs) => line("list", &format!("\"len\": {}, ", refs.len()), refs),
+            };
+        }
+        View::new(Arc::new(Heap::from_text(&text).unwrap()))
+    }
+
+    /// By definition, to a depth: what is deeper than there are objects holds itself.
+    fn are_equal(kinds: &[Kind], a: usize, b: usize, mutable_too: bool, depth: usize) -> Option<bool> {
+        if a == b {
+            return Some(true);
+        }
+        let depth = depth.checked_sub(1)?;
+        let all = |a: &[usize], b: &[usize]| {
+            let each = a.iter().zip(b).map(|(&a, &b)| are_equal(kinds, a, b, mutable_too, depth));
+            let each = each.collect::<Option<Vec<bool>>>()?;
+            Some(a.len() == b.len() && each.into_iter().all(|same| same))
+        };
+        match (&kinds[a], &kinds[b]) {
+            (Kind::Str(a), Kind::Str(b)) | (Kind::Int(a), Kind::Int(b)) => Some(a == b),
+            (Kind::Tuple(a), Kind::Tuple(b)) => all(a, b),
+            (Kind::List(a), Kind::List(b)) if mutable_too => all(a, b),
+            (Kind::Frozenset(a), Kind::Frozenset(b)) => match (&a[..], &b[..]) {
+                (&[a, c], &[b, d]) => Some(all(&[a, c], &[b, d])? || all(&[a, c], &[d, b])?),
+                _ => all(a, b),
+            },
+            _ => Some(false),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_by_definition(kinds in kinds(), mutable_too: bool) {
+            let view = view(&kinds);
+            let equal = Equal::of(&view, mutable_too);
+            for a in 0..kinds.len() {
+                for b in 0..kinds.len() {
+                    let found = equal.first(a as u32) == equal.first(b as u32);
+                    match are_equal(&kinds, a, b, mutable_too, 30) {
+                        Some(same) => prop_assert_eq!(found, same, "{} {}", a, b),
+                        // Python would not come to an end either.
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn long_values_are_equal_probably() {
+        let line = |address, size, length| {
+            format!(
+                "{{\"address\": {address}, \"type\": \"str\", \"size\": {size}, \"len\": {length}, \"value\": \"ab\", \"refs\": []}}\n"
+            )
+        };
+        let text = line(16, 51, 2) + &line(32, 200, 151) + &line(48, 200, 151) + &line(64, 300, 151) + &line(80, 51, 2);
+        let view = View::new(Arc::new(Heap::from_text(&text).unwrap()));
+        let equal = Equal::of(&view, false);
+        let firsts: Vec<u32> = (0..5).map(|node| equal.first(node)).collect();
+        assert_eq!(firsts, [0, 1, 1, 3, 0]);
+        assert_eq!([equal.is_certain(0), equal.is_certain(1)], [true, false]);
+    }
+}
