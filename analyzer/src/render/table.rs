@@ -18,12 +18,7 @@ pub fn table_of_paths(out: &mut dyn Write, headers: &[(&str, Align)], rows: &[Ve
 }
 
 /// Writes a table with only the first `limited` columns cut.
-fn limited(
-    out: &mut dyn Write,
-    headers: &[(&str, Align)],
-    rows: &[Vec<String>],
-    limited: usize,
-) -> io::Result<()> {
+fn limited(out: &mut dyn Write, headers: &[(&str, Align)], rows: &[Vec<String>], limited: usize) -> io::Result<()> {
     let column = |(i, &(header, align)): (usize, &(&str, Align))| {
         let widths = rows.iter().map(|row| row.get(i).map_or(0, |text| display_width(text)));
         let widest = if i < limited { WIDEST } else { usize::MAX };

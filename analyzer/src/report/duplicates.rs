@@ -197,6 +197,7 @@ const ELEMENTS: usize = 4;
 fn content(view: &View, node: u32) -> String {
     let type_name = type_of(view, node);
     let (open, close) = match type_name {
+        "set" if view.length(node) == Some(0) => return "set()".to_owned(),
         "tuple" => ("(", ")"),
         "list" => ("[", "]"),
         "set" | "dict" => ("{", "}"),

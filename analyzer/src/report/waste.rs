@@ -211,8 +211,21 @@ fn owner(names: &Names<'_>, dict: u32) -> Option<u32> {
     // Those that can have no __slots__.
     let is_other = matches!(
         holder,
-        "dict" | "list" | "tuple" | "set" | "cell" | "frame" | "module" | "function" | "type" | "generator" | "coroutine"
-            | "classmethod" | "staticmethod" | "property" | "method"
+        "dict"
+            | "list"
+            | "tuple"
+            | "set"
+            | "cell"
+            | "frame"
+            | "module"
+            | "function"
+            | "type"
+            | "generator"
+            | "coroutine"
+            | "classmethod"
+            | "staticmethod"
+            | "property"
+            | "method"
     );
     // Classes of C's making have a module in front of their names, and so have functools.partial's attributes.
     let is_class = |node: u32| view.heap().meta().is_some_and(|meta| meta.types.contains_key(&view.address(node)));

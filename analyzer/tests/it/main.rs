@@ -1,6 +1,8 @@
 //! The analyzer's integration tests, one binary.
 
+mod asked;
 mod index;
 mod shell;
 mod sql;
 mod summary;
+mod waste;
