@@ -11,13 +11,13 @@ mod dominators_tests;
 mod gc;
 mod path;
 mod retained;
-mod ways;
 mod tree;
+mod ways;
 
 pub use amount::Amount;
 pub use dominators::Dominators;
 pub use gc::{Gc, gc};
 pub use path::path;
 pub use retained::{amount_of, kept_by, reached_without};
-pub use ways::{MOST_RELUCTANT, Ways};
 pub use tree::Tree;
+pub use ways::{MOST_RELUCTANT, Ways};

@@ -8,6 +8,6 @@ pub mod object;
 pub mod path;
 pub mod summary;
 pub mod suspects;
-pub mod words;
 pub mod tally;
 pub mod waste;
+pub mod words;
