@@ -56,7 +56,10 @@ pub fn run(args: &ShellArgs) -> Result<(), Failure> {
     }
     let outcome = match script {
         Some(script) => shell.run_lines(Box::new(BufReader::new(script)), args.strict),
-        None if io::stdin().is_terminal() && io::stdout().is_terminal() => shell.run_terminal(),
+        None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
+            shell.page_by(super::screen_height);
+            shell.run_terminal()
+        }
         None => shell.run_lines(Box::new(BufReader::new(io::stdin())), args.strict),
     };
     match outcome.map_err(|error| failure(CommandError::Output(error)))? {

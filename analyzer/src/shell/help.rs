@@ -37,12 +37,13 @@ pub(super) const VERBS: &[Verb] = &[
     Verb { name: "stats", usage: "stats", text: "count objects, references and bytes", run: verbs::graph::stats },
     Verb {
         name: "select",
-        usage: "select …",
+        usage: "select … [--json | --csv]",
         text: "run a query and keep its rows as #N\n\
                obj(address, type, name, value, size, len, mark, repr), ref(parent, child); roots are children of 0.\n\
                Columns that * leaves out: obj.referrers, obj.referents (how many), obj.root (why it is one), \
                obj.retained (bytes that would go with it), obj.dominator (who alone keeps it), and \
                ref.edge (what the reference is called: .name, ['key'], [3]).\n\
+               --json (schema heapsee.query/1) and --csv at the end write rows for programs.\n\
                X& children of X, X^ parents of X (0&& and so on); X is an address, $name, #N.i or #N.column.\n\
                #N.i is the address in row i of result N; #N.column is that column as a list; $name is a defined name.",
         run: verbs::query::select,

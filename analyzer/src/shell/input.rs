@@ -1,16 +1,16 @@
 //! Where the shell's lines come from: a person at a terminal, with editing, history and completion; or a pipe or a
 //! script, without a prompt.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead};
 use std::path::PathBuf;
+use std::rc::Rc;
 
-use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::validate::Validator;
-use rustyline::{Config, Context, Editor, Helper};
+use rustyline::{CompletionType, Config, Editor};
+
+use super::complete::{Completion, Vocabulary};
 
 /// What a person sees when it is their turn.
 const PROMPT: &str = "::> ";
@@ -28,8 +28,8 @@ pub enum Input {
 
 /// A source of lines.
 pub enum Source {
-    /// A person.
-    Terminal(Box<Terminal>),
+    /// A person, and what can be completed for them.
+    Terminal(Box<Terminal>, Rc<RefCell<Vocabulary>>),
     /// A pipe or a file.
     Lines(Box<dyn BufRead>),
 }
@@ -38,7 +38,7 @@ impl Source {
     /// The next line.
     pub fn next(&mut self) -> io::Result<Input> {
         match self {
-            Source::Terminal(terminal) => terminal.next(),
+            Source::Terminal(terminal, _) => terminal.next(),
             Source::Lines(lines) => {
                 let mut line = Vec::new();
                 if lines.read_until(b'\n', &mut line)? == 0 {
@@ -52,7 +52,7 @@ impl Source {
 
     /// Whether a person types.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Source::Terminal(_))
+        matches!(self, Source::Terminal(..))
     }
 }
 
@@ -63,12 +63,12 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Takes over the terminal; `commands` are what the first word can be completed to. History that cannot be read or
-    /// kept is no reason not to work.
-    pub fn new(commands: Vec<&'static str>) -> io::Result<Self> {
-        let config = Config::builder().auto_add_history(true).max_history_size(10_000).map_err(other)?.build();
+    /// Takes over the terminal. History that cannot be read or kept is no reason not to work.
+    pub fn new(completion: Completion) -> io::Result<Self> {
+        let config = Config::builder().auto_add_history(true).completion_type(CompletionType::List);
+        let config = config.max_history_size(10_000).map_err(other)?.build();
         let mut editor = Editor::with_config(config).map_err(other)?;
-        editor.set_helper(Some(Completion { commands, files: FilenameCompleter::new() }));
+        editor.set_helper(Some(completion));
         let history = history_file();
         if let Some(path) = &history {
             // Missing on the first run.
@@ -112,40 +112,6 @@ fn history_file() -> Option<PathBuf> {
     Some(folder.join("history"))
 }
 
-/// Completes the first word to a command and the words behind `read`, `create` and `open` to files.
-struct Completion {
-    commands: Vec<&'static str>,
-    files: FilenameCompleter,
-}
-
-impl Helper for Completion {}
-
-impl Hinter for Completion {
-    type Hint = String;
-}
-
-impl Highlighter for Completion {}
-
-impl Validator for Completion {}
-
-impl Completer for Completion {
-    type Candidate = Pair;
-
-    fn complete(&self, line: &str, pos: usize, context: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let typed = &line[..pos];
-        match typed.split_once(' ') {
-            None => {
-                let fitting = self.commands.iter().filter(|command| command.starts_with(typed));
-                let pairs =
-                    fitting.map(|command| Pair { display: (*command).to_owned(), replacement: format!("{command} ") });
-                Ok((0, pairs.collect()))
-            }
-            Some(("read" | "create" | "open", _)) => self.files.complete(line, pos, context),
-            Some(_) => Ok((pos, Vec::new())),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,21 +128,5 @@ mod tests {
         assert_eq!(source.next().unwrap(), Input::Line("select\u{fffd} 1".into()));
         assert_eq!(source.next().unwrap(), Input::End);
         assert!(!source.is_terminal());
-    }
-
-    #[test]
-    fn commands_and_files_are_completed() {
-        let completion = Completion { commands: vec!["select", "set", "gc"], files: FilenameCompleter::new() };
-        let history = FileHistory::new();
-        let context = Context::new(&history);
-        let (at, pairs) = completion.complete("se", 2, &context).unwrap();
-        assert_eq!(at, 0);
-        assert_eq!(pairs.iter().map(|pair| pair.replacement.as_str()).collect::<Vec<_>>(), ["select ", "set "]);
-        assert!(completion.complete("select a", 8, &context).unwrap().1.is_empty());
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("one.dump"), "").unwrap();
-        let line = format!("read {}/on", folder.path().display());
-        let (_, files) = completion.complete(&line, line.len(), &context).unwrap();
-        assert!(files[0].replacement.ends_with("one.dump"));
     }
 }

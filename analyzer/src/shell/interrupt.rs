@@ -16,6 +16,7 @@ use signal_hook::iterator::Signals;
 #[derive(Clone, Default)]
 pub struct Interrupt {
     raised: Arc<AtomicBool>,
+    at_pager: Arc<AtomicBool>,
     query: Arc<Mutex<Option<InterruptHandle>>>,
 }
 
@@ -33,7 +34,7 @@ impl Interrupt {
     }
 
     fn raise(&self) {
-        if self.raised.swap(true, Ordering::Relaxed) {
+        if self.raised.swap(true, Ordering::Relaxed) && !self.at_pager.load(Ordering::Relaxed) {
             // As a shell reports a death by SIGINT.
             std::process::exit(128 + SIGINT);
         }
@@ -47,6 +48,13 @@ impl Interrupt {
         *self.query.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
     }
 
+    /// Until what this returns is dropped, a person may be in a pager (if `at_pager`), where Ctrl-C has a meaning of its
+    /// own: however often it comes, the shell stays.
+    pub fn at_pager(&self, at_pager: bool) -> AtPager {
+        self.at_pager.store(at_pager, Ordering::Relaxed);
+        AtPager { at_pager: Arc::clone(&self.at_pager) }
+    }
+
     /// A new command begins.
     pub fn clear(&self) {
         self.raised.store(false, Ordering::Relaxed);
@@ -55,6 +63,17 @@ impl Interrupt {
     /// Whether the command that runs is to stop.
     pub fn is_raised(&self) -> bool {
         self.raised.load(Ordering::Relaxed)
+    }
+}
+
+/// A command that may show a pager.
+pub struct AtPager {
+    at_pager: Arc<AtomicBool>,
+}
+
+impl Drop for AtPager {
+    fn drop(&mut self) {
+        self.at_pager.store(false, Ordering::Relaxed);
     }
 }
 

@@ -3,11 +3,13 @@
 //! This module reads lines, finds the command and says what went wrong; the commands are in [`verbs`], the heap and
 //! the SQL in [`crate::sql`].
 
+mod complete;
 mod help;
 mod input;
 mod interrupt;
 mod layout;
 mod number;
+mod pager;
 mod present;
 mod results;
 mod substitute;
@@ -18,15 +20,21 @@ mod words;
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Params, Row};
 
+use crate::heap::View;
+use crate::render::rows::{Format, RowError, Rows};
 use crate::sql::{Loader, Session, SessionError};
+use complete::{Completion, Vocabulary};
 use input::{Input, Source};
 use interrupt::Interrupt;
 use layout::Widths;
+use pager::Pager;
 use present::Presenter;
 pub(crate) use results::hex;
 use results::{ResultSet, Results, Value};
@@ -59,6 +67,15 @@ pub enum CommandError {
     Output(#[from] io::Error),
 }
 
+impl From<RowError> for CommandError {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Sql(error) => CommandError::Session(error.into()),
+            RowError::Output(error) => CommandError::Output(error),
+        }
+    }
+}
+
 /// What comes after a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
@@ -83,6 +100,8 @@ pub struct Shell<'o> {
     results: Results,
     names: Names,
     widths: Widths,
+    /// Lines on the screen, if somebody sits before it.
+    height: Option<fn() -> Option<usize>>,
     debug: bool,
     interrupt: Interrupt,
     out: &'o mut dyn Write,
@@ -167,6 +186,7 @@ impl<'o> Shell<'o> {
             results: Results::default(),
             names: Names::default(),
             widths: Widths::default(),
+            height: None,
             debug: false,
             interrupt,
             out,
@@ -184,10 +204,17 @@ impl<'o> Shell<'o> {
         self.widths.fit_to(screen);
     }
 
+    /// Shows what is longer than the screen in a pager; `height` tells how many lines there are, if it can.
+    pub fn page_by(&mut self, height: fn() -> Option<usize>) {
+        self.height = Some(height);
+    }
+
     /// Takes lines from a person at the terminal until there are no more.
     pub fn run_terminal(&mut self) -> io::Result<Outcome> {
         let commands = help::VERBS.iter().map(|verb| verb.name).collect();
-        let source = Source::Terminal(Box::new(input::Terminal::new(commands)?));
+        let vocabulary = Rc::default();
+        let completion = Completion::new(commands, Rc::clone(&vocabulary));
+        let source = Source::Terminal(Box::new(input::Terminal::new(completion)?), vocabulary);
         self.interrupt.listen()?;
         self.run(source, false)
     }
@@ -198,7 +225,16 @@ impl<'o> Shell<'o> {
     }
 
     fn run(&mut self, mut source: Source, strict: bool) -> io::Result<Outcome> {
+        let mut of_view = Weak::new();
+        // What was said at the beginning, before somebody is asked for more.
+        match self.out.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::OutputClosed),
+            other => other?,
+        }
         loop {
+            if let Source::Terminal(_, vocabulary) = &source {
+                self.tell_words(&mut vocabulary.borrow_mut(), &mut of_view);
+            }
             let line = match source.next()? {
                 Input::Line(line) => line,
                 Input::Interrupted => continue,
@@ -228,6 +264,18 @@ impl<'o> Shell<'o> {
             writeln!(self.out)?;
         }
         Ok(Outcome::Done)
+    }
+
+    /// What can be completed now. That something cannot be found out is no reason to bother anybody.
+    fn tell_words(&self, vocabulary: &mut Vocabulary, of_view: &mut Weak<View>) {
+        vocabulary.names = self.names.values.keys().cloned().collect();
+        let Some(view) = self.session.view_in_memory() else { return };
+        if std::ptr::eq(of_view.as_ptr(), Arc::as_ptr(&view)) {
+            return;
+        }
+        *of_view = Arc::downgrade(&view);
+        vocabulary.types = (0..view.type_count()).map(|id| view.type_name(id).to_owned()).collect();
+        (vocabulary.tables, vocabulary.columns) = self.session.tables_and_columns().unwrap_or_default();
     }
 
     /// Errors go where talk goes; in a script they name the line they come from.
@@ -274,20 +322,44 @@ impl<'o> Shell<'o> {
     fn show(&mut self, sql: &str, params: impl Params, header: bool) -> Result<(), CommandError> {
         let started = self.announce(sql)?;
         let number = self.results.next_number();
-        let (widths, known, out) = (&self.widths, &self.names.by_value, &mut *self.out);
+        let height = self.height.and_then(|height| height());
+        let _at_pager = self.interrupt.at_pager(height.is_some());
+        let mut pager = Pager::new(self.out, height);
+        let (widths, known) = (&self.widths, &self.names.by_value);
         let presenter = self.session.query(
             sql,
             params,
-            |names| Presenter::new(names, number, header, widths, known, out),
+            |names| Presenter::new(names, number, header, widths, known, &mut pager),
             |presenter, row| -> Result<(), CommandError> {
                 push_cells(row, |value| presenter.push(value))?;
                 Ok(presenter.end_row()?)
             },
-        )?;
-        let result = presenter.finish()?;
-        self.results.keep(result);
+        );
+        let result = presenter.and_then(|presenter| Ok(presenter.finish()?));
+        pager.finish()?;
+        self.results.keep(result?);
         self.announce_time(started)?;
         Ok(())
+    }
+
+    /// Runs a query, writes its rows for a program to read, and keeps them.
+    fn write_rows(&mut self, sql: &str, format: Format) -> Result<(), CommandError> {
+        let started = self.announce(sql)?;
+        let out = &mut *self.out;
+        let (rows, kept) = self.session.query(
+            sql,
+            (),
+            |names| (Rows::begin(format, &names, out), ResultSet::new(names)),
+            |(rows, kept), row| -> Result<(), CommandError> {
+                if let Ok(rows) = rows {
+                    rows.row(row)?;
+                }
+                push_cells(row, |value| kept.push(value)).map_err(CommandError::from)
+            },
+        )?;
+        rows?.end()?;
+        self.results.keep(kept);
+        Ok(self.announce_time(started)?)
     }
 
     /// Shows rows that were made without a query, and keeps them.
@@ -314,6 +386,8 @@ impl<'o> Shell<'o> {
     fn announce(&mut self, sql: &str) -> io::Result<Instant> {
         if self.debug {
             writeln!(self.out, "{sql}")?;
+            // It may take long to run.
+            self.out.flush()?;
         }
         Ok(Instant::now())
     }

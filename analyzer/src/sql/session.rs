@@ -151,6 +151,22 @@ impl Session {
         self.catalog.view(&*self.current_generation()?)
     }
 
+    /// The same, if the dump has been read already.
+    pub fn view_in_memory(&self) -> Option<Arc<View>> {
+        let generation = self.current_generation().ok().filter(|generation| generation.is_loaded())?;
+        self.catalog.view(&generation).ok()
+    }
+
+    /// The names of the tables that show heaps, and of all their columns.
+    pub fn tables_and_columns(&self) -> Result<(Vec<String>, Vec<String>), SessionError> {
+        let list = |sql: &str| -> rusqlite::Result<Vec<String>> {
+            self.connection.prepare(sql)?.query_map((), |row| row.get(0))?.collect()
+        };
+        let tables = "temp.sqlite_master where type = 'table'";
+        let columns = format!("select distinct c.name from {tables}, pragma_table_xinfo(sqlite_master.name) c");
+        Ok((list(&format!("select name from {tables}"))?, list(&columns)?))
+    }
+
     /// Runs a query. `begin` gets the columns' names and makes what `each` then collects the rows in.
     pub fn query<S, E: From<SessionError>>(
         &self,

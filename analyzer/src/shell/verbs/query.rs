@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::render::rows::Format;
 use crate::shell::{CommandError, Flow, Shell};
 use crate::sql::SessionError;
 
@@ -26,9 +27,25 @@ pub(in crate::shell) fn explain(shell: &mut Shell<'_>, argument: &str) -> Result
 }
 
 fn show(shell: &mut Shell<'_>, verb: &str, argument: &str) -> Result<Flow, CommandError> {
+    let (argument, format) = split_format(argument);
     let sql = format!("{verb} {}", shell.substitute(argument)?);
-    shell.show(&sql, (), true)?;
+    match format {
+        Some(format) => shell.write_rows(&sql, format)?,
+        None => shell.show(&sql, (), true)?,
+    }
     Ok(Flow::Continue)
+}
+
+/// A query, and the way of writing its rows that it ends with. To SQLite that would be a comment.
+fn split_format(argument: &str) -> (&str, Option<Format>) {
+    for (option, format) in [("--json", Format::Json), ("--csv", Format::Csv)] {
+        if let Some(query) = argument.strip_suffix(option)
+            && query.ends_with(char::is_whitespace)
+        {
+            return (query.trim_end().trim_end_matches(';'), Some(format));
+        }
+    }
+    (argument, None)
 }
 
 /// `delete from …`
