@@ -13,7 +13,6 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
 CTRL_C = "\x03"
@@ -36,7 +35,7 @@ class Terminal:
             stderr=theirs,
             env={**os.environ, "TERM": "xterm", **env},
             cwd=cwd,
-            preexec_fn=take_terminal,  # noqa: PLW1509
+            preexec_fn=take_terminal,
         )
         os.close(theirs)
         self.seen = ""
@@ -44,7 +43,7 @@ class Terminal:
     def __enter__(self) -> Terminal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -54,7 +53,7 @@ class Terminal:
         """Presses keys."""
         os.write(self.end, text.encode())
 
-    def expect(self, pattern: str, seconds: float = 60.0) -> str:
+    def expect(self, pattern: str, seconds: float = 20.0) -> str:
         """Waits until this can be seen behind what was waited for last; what stood there up to its end."""
         deadline = time.monotonic() + seconds
         while True:

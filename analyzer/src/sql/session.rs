@@ -162,9 +162,8 @@ impl Session {
         let list = |sql: &str| -> rusqlite::Result<Vec<String>> {
             self.connection.prepare(sql)?.query_map((), |row| row.get(0))?.collect()
         };
-        let tables = "temp.sqlite_master where type = 'table'";
-        let columns = format!("select distinct c.name from {tables}, pragma_table_xinfo(sqlite_master.name) c");
-        Ok((list(&format!("select name from {tables}"))?, list(&columns)?))
+        let columns = "select distinct c.name from temp.sqlite_master t, pragma_table_xinfo(t.name, 'temp') c";
+        Ok((list("select name from temp.sqlite_master where type = 'table'")?, list(columns)?))
     }
 
     /// Runs a query. `begin` gets the columns' names and makes what `each` then collects the rows in.

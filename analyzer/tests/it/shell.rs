@@ -212,6 +212,29 @@ fn results_have_labels_that_queries_understand() {
 }
 
 #[test]
+fn rows_for_programs_are_kept_as_well() {
+    let out = Place::new().ask(
+        "select address, type from obj where type like '%ModuleStore' order by address limit 2 --json\n\
+         with t as (select 1 a, null b, 'x,y' c) select * from t; --csv\n\
+         select count(*) n from obj where address in #0.address\nselect 1 -- json\n",
+    );
+    insta::assert_snapshot!(out, @r#"
+    {"schema": "heapsee.query/1", "columns": ["address","type"], "rows": [
+    [88346448,"MixedModuleStore"],
+    [109863312,"XMLModuleStore"]
+    ]}
+    a,b,c
+    1,,"x,y"
+    #                 n
+    -------- ----------
+    #2.0              2
+    #                 1
+    -------- ----------
+    #3.0              1
+    "#);
+}
+
+#[test]
 fn names_are_defined_shown_and_kept() {
     let place = Place::new();
     let said = place.run(
