@@ -37,8 +37,114 @@ pub enum Command {
     Ship(ShipArgs),
     /// Delete the dumps that the limits of the configuration want deleted
     Prune(PruneArgs),
+    /// Run as a daemon: watch the workers, dump them by rules, keep and ship the dumps
+    Run(RunArgs),
+    /// Show how the daemon is: its rules, what is wanted, the last dumps
+    Status(StatusArgs),
+    /// Have the daemon take a dump now, and wait for it
+    DumpNow(DumpNowArgs),
+    /// Have the daemon's rules rest, for a time or until `resume`
+    Pause(PauseArgs),
+    /// Have the daemon's rules act again
+    Resume(ResumeArgs),
     /// Check a configuration file: every mistake with its line and its fix
     CheckConfig(CheckConfigArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+#[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{RUN_MORE}\n\n{}", exit::help()))]
+pub struct RunArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    pub config: PathBuf,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  heapsee-agent run --config /etc/heapsee/agent.toml
+  systemctl enable --now heapsee-agent           with the unit in deploy/systemd";
+
+const RUN_MORE: &str = "\
+SIGHUP reads the configuration again; a wrong one is refused as a whole, and the old one goes on. SIGTERM and SIGINT
+stop the daemon; a dump that is being made then is still made, and taken in by the next run. The log goes to stderr.
+What rules and dumps there were is kept over restarts and crashes, in the directory `state` of [agent].";
+
+/// Which daemon is talked to.
+#[derive(Args, Debug)]
+pub struct SocketArgs {
+    /// The daemon's control socket
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Else: the configuration that names it
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    pub config: PathBuf,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+#[command(after_long_help = STATUS_JSON)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub socket: SocketArgs,
+    /// Print JSON (its fields: see --help)
+    #[arg(long)]
+    pub json: bool,
+}
+
+const STATUS_JSON: &str = "\
+JSON (schema heapsee.agent.status/1; fields may be added, null means unknown or not applicable):
+  schema, agent, pid, started_at    what answers, since when (RFC 3339, UTC)
+  config, config_refused            the file in use; why the one that was read last is not
+  dry_run, paused, paused_seconds   whether rules act; for how long not
+  metrics, store, rules[]           where metrics are served; where dumps are kept; the rules' names
+  workers {armed, unarmed}          as they were seen last
+  running                           the order that is carried out: {number, worker {pid, start_time}, service, rule, why, campaign}
+  wanted[]                          {rule, why, hold}: dumps that are wanted, and what is in their way
+  pipeline {}                       counters of what was taken in, kept and shipped since the start
+  dumps[]                           the last 20: {at, number, pid, app, rule, why, seconds, path, error}";
+
+/// Arguments of `dump-now`.
+#[derive(Args, Debug)]
+#[command(after_help = DUMP_NOW_EXAMPLES)]
+pub struct DumpNowArgs {
+    #[command(flatten)]
+    pub socket: SocketArgs,
+    /// That process (else the fattest armed worker)
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// The fattest armed worker of that application, server or title
+    #[arg(long, value_name = "NAME", conflicts_with = "pid")]
+    pub name: Option<String>,
+    /// Even if the host is short of memory, under pressure, or the store is full
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON, schema heapsee.agent.dump-now/1: {schema, number, pid, path}
+    #[arg(long)]
+    pub json: bool,
+}
+
+const DUMP_NOW_EXAMPLES: &str = "\
+Examples:
+  heapsee-agent dump-now --name lms
+  heapsee summary \"$(heapsee-agent dump-now --pid 4711)\"";
+
+/// Arguments of `pause`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  heapsee-agent pause --for 2h    during a load test")]
+pub struct PauseArgs {
+    #[command(flatten)]
+    pub socket: SocketArgs,
+    /// For so long (such as 30m); else until `resume`
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub time: Option<Duration>,
+}
+
+/// Arguments of `resume`.
+#[derive(Args, Debug)]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    pub socket: SocketArgs,
 }
 
 /// Arguments of `check-config`.

@@ -8,9 +8,11 @@ mod block;
 mod cli;
 mod commands;
 mod config;
+mod daemon;
 mod discovery;
 mod exit;
 mod files;
+mod host;
 mod intake;
 mod pipeline;
 mod procfs;
@@ -37,6 +39,11 @@ fn main() -> ExitCode {
         Command::Dump(args) => commands::dump::run(&args),
         Command::Prune(args) => commands::prune::run(&args),
         Command::Ship(args) => commands::ship::run(&args),
+        Command::Run(args) => commands::daemon::run(&args),
+        Command::Status(args) => commands::daemon::status(&args),
+        Command::DumpNow(args) => commands::daemon::dump_now(&args),
+        Command::Pause(args) => commands::daemon::pause(&args),
+        Command::Resume(args) => commands::daemon::resume(&args),
         Command::CheckConfig(args) => commands::check_config::run(&args),
     };
     let exit = match outcome {

@@ -50,6 +50,17 @@ pub struct Counters {
     pub refused: u64,
 }
 
+impl Counters {
+    /// Name, help text and value of each, for the metrics.
+    pub fn metrics(&self) -> [(&'static str, &'static str, u64); 3] {
+        [
+            ("collected_dumps", "Dumps that were taken into the store", self.collected),
+            ("collected_bytes", "Bytes of the dumps that were taken into the store, as stored", self.stored_bytes),
+            ("refused_dumps", "Dumps that could not be taken into the store", self.refused),
+        ]
+    }
+}
+
 impl Pipeline {
     /// Opens it; fails if the store cannot be used.
     pub fn open(config: Arc<Config>, host: String) -> Result<Pipeline, Failure> {

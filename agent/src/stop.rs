@@ -26,6 +26,17 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Ignores SIGXFSZ, as [`Stop::install`] does, and leaves all other signals to somebody else.
+    pub fn without_signals() -> io::Result<Stop> {
+        signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        Ok(Stop::default())
+    }
+
+    /// Asks the program to stop.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the program was asked to stop.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{host_name, json, print, store_path};
 use crate::armed::{Refusal, Worker};
 use crate::cli::DumpArgs;
-use crate::discovery::{Process, choose};
+use crate::discovery::choose;
 use crate::exit::{Exit, Failure};
 use crate::intake::manifest::{self, Manifest};
 use crate::intake::source::Directory;
@@ -51,7 +51,7 @@ fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, 
     let intake = Intake {
         store: &store,
         directory: &directory,
-        worker: describe(&process, &worker),
+        worker: manifest::Worker::of(&process, &worker),
         host,
         app: process.name().to_owned(),
         trigger: manifest::Trigger::command(),
@@ -61,21 +61,6 @@ fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, 
     let stored = intake.run(&published, stop, progress)?;
     progress.say(&summary(&stored));
     Ok(stored)
-}
-
-fn describe(process: &Process, worker: &Worker) -> manifest::Worker {
-    manifest::Worker {
-        pid: worker.pid,
-        own_pid: worker.view.pid,
-        start_time_ticks: worker.start_time,
-        master_pid: process.master,
-        uid: worker.status.uid,
-        server: process.server.map(|server| server.name().to_owned()),
-        command_line: process.argv.clone(),
-        rss_bytes: worker.status.rss,
-        python: worker.view.python.clone(),
-        heapsee: worker.view.heapsee.clone(),
-    }
 }
 
 fn pause(published: &Published) -> String {

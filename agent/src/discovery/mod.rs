@@ -37,6 +37,7 @@ pub enum Role {
 }
 
 /// A process, as far as it could be looked at.
+#[derive(Clone)]
 pub struct Process {
     /// Its pid here.
     pub pid: u32,

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::armed;
+use crate::discovery::Process;
+
 /// The `schema` of the manifests written here.
 pub const SCHEMA: &str = "heapsee.manifest/1";
 /// The manifest's name in the directory of a collected dump.
@@ -59,6 +62,24 @@ pub struct Worker {
     pub python: String,
     /// heapsee's version in the worker.
     pub heapsee: String,
+}
+
+impl Worker {
+    /// A worker that was just found armed.
+    pub fn of(process: &Process, worker: &armed::Worker) -> Worker {
+        Worker {
+            pid: worker.pid,
+            own_pid: worker.view.pid,
+            start_time_ticks: worker.start_time,
+            master_pid: process.master,
+            uid: worker.status.uid,
+            server: process.server.map(|server| server.name().to_owned()),
+            command_line: process.argv.clone(),
+            rss_bytes: worker.status.rss,
+            python: worker.view.python.clone(),
+            heapsee: worker.view.heapsee.clone(),
+        }
+    }
 }
 
 /// Why the dump was taken.

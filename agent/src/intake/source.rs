@@ -82,6 +82,12 @@ impl Directory {
         }
     }
 
+    /// Free (for this user) and total bytes of its file system.
+    pub fn space(&self) -> io::Result<(u64, u64)> {
+        let found = rustix::fs::fstatvfs(&self.fd)?;
+        Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
+    }
+
     /// Opens the dump that the worker says it has published as `path`, and its sidecar.
     pub fn original(&self, path: &str) -> Result<Original, Failure> {
         let name = self.dump_name(path)?;

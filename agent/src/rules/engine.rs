@@ -23,8 +23,8 @@ pub struct Engine {
     state: State,
     /// Whether the order that is running was given before this program was started.
     inherited: bool,
-    /// Of what is wanted and not done: why not, as it was last told.
-    told: BTreeMap<(String, Subject), &'static str>,
+    /// Of what is wanted and not done: what was seen, and what is in its way.
+    held: BTreeMap<(String, Subject), (String, Hold)>,
 }
 
 /// What outlives a restart.
@@ -160,7 +160,7 @@ impl Engine {
     /// A machine with these rules that goes on from `state`.
     pub fn new(rules: Vec<Rule>, limits: Limits, dry_run: bool, state: State) -> Engine {
         let inherited = state.running.is_some();
-        let mut engine = Engine { rules: Vec::new(), limits, dry_run, state, inherited, told: BTreeMap::new() };
+        let mut engine = Engine { rules: Vec::new(), limits, dry_run, state, inherited, held: BTreeMap::new() };
         for track in engine.state.tracks.iter_mut().flat_map(|(_, tracks)| tracks) {
             track.1.resume();
         }
@@ -171,7 +171,7 @@ impl Engine {
     /// Goes on with other rules. One that is as it was remembers what it knew.
     pub fn reload(&mut self, rules: Vec<Rule>, limits: Limits, dry_run: bool) {
         (self.limits, self.dry_run) = (limits, dry_run);
-        self.told.clear();
+        self.held.clear();
         self.adopt(rules);
     }
 
@@ -227,6 +227,11 @@ impl Engine {
             Pause::Until(end) if end > now => Some(Some(end.since(now))),
             Pause::Until(_) => None,
         }
+    }
+
+    /// What is wanted and not done: the rule, what was seen, and what is in its way.
+    pub fn wants(&self) -> Vec<(&str, &str, String)> {
+        self.held.iter().map(|((rule, _), (why, hold))| (&**rule, &**why, hold.to_string())).collect()
     }
 
     /// The order that is being carried out.
@@ -442,16 +447,15 @@ impl Engine {
                         _ => None,
                     };
                     let key = (rule.name.clone(), subject);
-                    let kind = hold.kind();
-                    if self.told.get(&key) != Some(&kind) {
-                        let (rule, why) = (rule.name.clone(), wanted.why);
-                        decisions.push(Decision::Held(Want { rule, worker, why, hold }));
+                    if self.held.get(&key).is_none_or(|(_, before)| before.kind() != hold.kind()) {
+                        let (rule, why) = (rule.name.clone(), wanted.why.clone());
+                        decisions.push(Decision::Held(Want { rule, worker, why, hold: hold.clone() }));
                     }
-                    held.insert(key, kind);
+                    held.insert(key, (wanted.why, hold));
                 }
             }
         }
-        self.told = held;
+        self.held = held;
     }
 
     /// All that is wanted: first what has begun and goes on, then by the order of the rules, the fattest first.

@@ -11,5 +11,4 @@ mod seen;
 mod track;
 
 pub use engine::{Decision, Done, Engine, Needs, Order, State, Want};
-pub use gate::Hold;
 pub use seen::{Events, Group, Host, Id, Look, Moment, Seen};
