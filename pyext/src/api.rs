@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use heapsee_format::naming;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -29,8 +30,17 @@ const DIRECTORY_LIMIT: usize = 1024;
 
 /// Installs the dump signal's handler. See `heapsee.install_memory_dumper`.
 #[pyfunction]
-pub fn install(py: Python<'_>, signal: i32, directory: PathBuf, mode: &str, chain: bool) -> PyResult<()> {
-    let config = Config { signal, directory: checked_directory(directory)?, mode: checked_mode(mode)?, chain };
+pub fn install(
+    py: Python<'_>,
+    signal: i32,
+    directory: PathBuf,
+    mode: &str,
+    chain: bool,
+    gil_timeout: Option<f64>,
+) -> PyResult<()> {
+    let gil_timeout = gil_timeout.map(checked_timeout).transpose()?;
+    let config =
+        Config { signal, directory: checked_directory(directory)?, mode: checked_mode(mode)?, chain, gil_timeout };
     handler::check(signal).map_err(|problem| PyValueError::new_err(problem.0))?;
     prepare(py)?;
     register_with_python(py)?;
@@ -86,6 +96,8 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let armed = config.is_some() && ours && state.watchers > 0 && !state.shutting_down;
     let walker = state.walker;
     let error = state.rearm_error.clone();
+    let consistency = state.last_consistency;
+    let skipped = state.around.as_ref().map(|around| around.type_names()).unwrap_or_default();
     drop(state);
     dict.set_item("installed", config.is_some())?;
     dict.set_item("armed", armed)?;
@@ -93,10 +105,13 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("directory", config.as_ref().map(|config| config.directory.to_string_lossy().into_owned()))?;
     dict.set_item("mode", config.as_ref().map(|config| config.mode.name()))?;
     dict.set_item("chain", config.as_ref().is_some_and(|config| config.chain))?;
+    dict.set_item("gil_timeout", config.as_ref().and_then(|config| config.gil_timeout).map(|time| time.as_secs_f64()))?;
     dict.set_item("pid", std::process::id())?;
     dict.set_item("control_block", control::visible())?;
     dict.set_item("walker", walker.map(Walker::describe))?;
     dict.set_item("fork_error", error)?;
+    dict.set_item("consistency", consistency)?;
+    dict.set_item("skipped_types", skipped)?;
     add_counts(&dict)?;
     Ok(dict)
 }
@@ -178,7 +193,8 @@ pub fn fork_is_over() {
 
 fn dump(py: Python<'_>, target: Target, mode: Mode, signal: Option<i32>) -> PyResult<Option<PathBuf>> {
     prepare(py)?;
-    let request = Request { reason: "call", signal, sender: None, at_ns: clock::now_ns(), target, mode };
+    let request =
+        Request { reason: "call", signal, sender: None, at_ns: clock::now_ns(), target, mode, gil_timeout: None };
     py.detach(|| snapshot::take(request)).map_err(|Problem(text)| DumpError::new_err(text))
 }
 
@@ -223,6 +239,13 @@ fn register_with_python(py: Python<'_>) -> PyResult<()> {
 fn checked_mode(mode: &str) -> PyResult<Mode> {
     Mode::named(mode)
         .ok_or_else(|| PyValueError::new_err(format!("mode is {mode:?}: it must be \"auto\", \"fork\" or \"inline\"")))
+}
+
+/// Seconds to wait for the GIL.
+fn checked_timeout(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(|| {
+        PyValueError::new_err(format!("gil_timeout is {seconds}: it must be a number of seconds above 0, or None"))
+    })
 }
 
 /// A directory that exists: a mistake in its name should show at the installation, not at the first dump.

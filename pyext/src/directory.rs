@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use heapsee_format::naming;
 use nix::errno::Errno;
@@ -21,7 +21,7 @@ use crate::problem::Problem;
 /// An open directory.
 pub struct Directory {
     path: PathBuf,
-    fd: Rc<OwnedFd>,
+    fd: Arc<OwnedFd>,
     /// It could be opened for reading, which is what syncing needs.
     readable: bool,
     /// The writer's start time, for temporary names.
@@ -32,7 +32,7 @@ pub struct Directory {
 pub struct Temporary {
     file: File,
     /// The directory it is in; none for a file that somebody else opened.
-    directory: Option<Rc<OwnedFd>>,
+    directory: Option<Arc<OwnedFd>>,
     /// Its temporary name, if it has one.
     name: Option<String>,
 }
@@ -52,7 +52,7 @@ impl Directory {
             Err(Errno::EACCES) => (open(path, OFlag::O_PATH | flags, Mode::empty()), false),
             opened => (opened, true),
         };
-        let fd = Rc::new(fd.map_err(|errno| Problem::errno("open the directory", path, errno))?);
+        let fd = Arc::new(fd.map_err(|errno| Problem::errno("open the directory", path, errno))?);
         Ok(Directory { path: path.to_owned(), fd, readable, start_time })
     }
 

@@ -6,11 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use heapsee_format::meta;
 
+use crate::snapshot::gil::Order;
 use crate::trigger::handler::{Hook, Installed};
 use crate::walk::Walker;
+use crate::walk::around::Around;
 
 /// How a dump holds the heap still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Config {
     pub mode: Mode,
     /// A handler that was there is called too.
     pub chain: bool,
+    /// How long a dump waits for the GIL before it does without; `None`: for ever.
+    pub gil_timeout: Option<Duration>,
 }
 
 /// The interpreter, as far as it does not change.
@@ -89,6 +94,10 @@ pub struct State {
     pub distributions: Option<Arc<Distributions>>,
     /// Bytes of the last dump that was published; 0: none yet.
     pub last_size: u64,
+    /// How that dump was taken.
+    pub last_consistency: Option<&'static str>,
+    /// What walks step around, since one has crashed there; none: nothing.
+    pub around: Option<Arc<Around>>,
     /// Somebody installs or uninstalls.
     pub installing: bool,
     /// A dump is under way.
@@ -97,8 +106,10 @@ pub struct State {
     pub watchers: u32,
     /// The watcher is to end.
     pub watcher_stops: bool,
-    /// The watcher waits for the GIL, or has it.
-    pub watcher_wants_gil: bool,
+    /// A thread waits for the GIL on the watcher's behalf, or has it.
+    pub asks_for_gil: bool,
+    /// What that thread is to do once it has it.
+    pub gil_order: Option<Order>,
     /// The interpreter is going: nobody may ask for the GIL any more who has no claim to it.
     pub shutting_down: bool,
     /// The thread that holds this lock over a fork is inside Python's own fork.
@@ -118,11 +129,14 @@ static STATE: Mutex<State> = Mutex::new(State {
     interpreter: Interpreter { version: String::new(), build: String::new(), path: Vec::new() },
     distributions: None,
     last_size: 0,
+    last_consistency: None,
+    around: None,
     installing: false,
     dumping: false,
     watchers: 0,
     watcher_stops: false,
-    watcher_wants_gil: false,
+    asks_for_gil: false,
+    gil_order: None,
     shutting_down: false,
     python_forks: false,
     python_ready: true,

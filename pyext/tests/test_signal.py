@@ -21,7 +21,13 @@ def test_a_signal_makes_a_whole_dump(armed):
     assert meta["trigger"]["signal"] == signal.SIGPROF
     assert meta["trigger"]["sender_pid"] == os.getpid()
     assert meta["trigger"]["sender_uid"] == os.getuid()
-    assert meta["snapshot"] == {"mode": "fork", "consistency": "fork", "values": "full"}
+    assert meta["snapshot"] == {
+        "mode": "fork",
+        "consistency": "fork",
+        "values": "full",
+        "skipped_types": [],
+        "skipped_objects": [],
+    }
     assert 0 < meta["timings"]["pause_ns"] == status["pause_ns"]
     assert meta["timings"]["gil_wait_ns"] == status["gil_wait_ns"]
     assert meta["process"]["pid"] == armed.pid
@@ -118,5 +124,11 @@ def test_inline_gives_the_same_kind_of_file(worker):
     worker.grow(100_000)
     status = worker.dump()
     meta = check_dump(status["last_path"])
-    assert meta["snapshot"] == {"mode": "inline", "consistency": "inline", "values": "full"}
+    assert meta["snapshot"] == {
+        "mode": "inline",
+        "consistency": "inline",
+        "values": "full",
+        "skipped_types": [],
+        "skipped_objects": [],
+    }
     assert meta["timings"]["pause_ns"] >= meta["timings"]["walk_ns"] > 0

@@ -143,6 +143,8 @@ pub struct ControlPage {
     pub last_path: Text<1200>,
     /// Why the last dump failed or was refused.
     pub last_error: Text<1024>,
+    /// Address of the object that is being visited just now.
+    pub current_object: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ControlPage>() <= PAGE_SIZE);
@@ -158,6 +160,7 @@ impl ControlPage {
         self.objects.store(0, Relaxed);
         self.bytes.store(0, Relaxed);
         self.current_type.store(0, Relaxed);
+        self.current_object.store(0, Relaxed);
         self.started_at.store(at_ns, Relaxed);
         self.set_state(State::WaitingForGil);
         self.started.fetch_add(1, AcqRel) + 1
@@ -205,6 +208,7 @@ pub struct ControlView {
     pub directory: String,
     pub last_path: String,
     pub last_error: String,
+    pub current_object: u64,
 }
 
 /// Why bytes are no control page.
@@ -297,6 +301,7 @@ impl ControlView {
             directory: text_at!(directory, 1024),
             last_path: text_at!(last_path, 1200),
             last_error: text_at!(last_error, 1024),
+            current_object: u64_at!(current_object),
         })
     }
 }

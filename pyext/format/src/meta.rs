@@ -127,6 +127,10 @@ pub struct Snapshot {
     pub consistency: String,
     /// `full`, `hash` or `none`: what became of values.
     pub values: String,
+    /// Names of types whose instances stand without what they refer to: an earlier dump crashed on one of them.
+    pub skipped_types: Vec<String>,
+    /// Addresses of single objects that stand without what they refer to, for the same reason.
+    pub skipped_objects: Vec<u64>,
 }
 
 /// What it took, in nanoseconds.
@@ -167,6 +171,8 @@ pub struct Counts {
     pub refs: u64,
     /// References to addresses that are not lines of the dump.
     pub dangling_refs: u64,
+    /// Objects that were left out because what they name as their type is none: damaged memory.
+    pub damaged_objects: u64,
     /// Sum of all sizes.
     pub bytes: u64,
 }

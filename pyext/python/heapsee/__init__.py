@@ -33,7 +33,7 @@ __all__ = [
 _PIECE = 1 << 20
 
 
-def install_memory_dumper(dump_signal=_SIGPROF, *, directory=None, mode="auto", chain=False):
+def install_memory_dumper(dump_signal=_SIGPROF, *, directory=None, mode="auto", chain=False, gil_timeout=10.0):
     """Have ``dump_signal`` make a heap dump of this process, and of every process forked from it.
 
     :param dump_signal: a signal number, by default SIGPROF. Only signals that somebody sent count (root, or the same
@@ -42,8 +42,12 @@ def install_memory_dumper(dump_signal=_SIGPROF, *, directory=None, mode="auto", 
     :param mode: ``"fork"``: a forked child writes the dump, the process pauses for the fork only. ``"inline"``: the
         process itself writes it and serves nobody meanwhile. ``"auto"``: ``"fork"``, and ``"inline"`` only where no
         process can be forked at all.
+    :param gil_timeout: seconds to wait for the GIL. A thread stuck in C code may never give it up, and a uWSGI without
+        ``enable-threads`` does not: the process is then forked without it. Such a dump has ``"consistency":
+        "fork-without-gil"`` in its sidecar: it is of one moment, but what was being changed at that moment stands in it
+        half changed. ``None``: wait for ever.
     :param chain: when the signal has a handler already, call both. Otherwise that is an error.
-    :raises ValueError: the signal cannot be used, the directory does not exist, the mode is unknown.
+    :raises ValueError: the signal cannot be used, the directory does not exist, the mode or the timeout is none.
     :raises RuntimeError: the signal has a handler already, or this interpreter is not supported.
 
     May be called from any thread, and again: with other arguments it changes what is installed. Signals that come
@@ -51,7 +55,7 @@ def install_memory_dumper(dump_signal=_SIGPROF, *, directory=None, mode="auto", 
     """
     if directory is None:
         directory = _temporary_directory()
-    _heapsee.install(int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain))
+    _heapsee.install(int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain), gil_timeout)
 
 
 def uninstall_memory_dumper():

@@ -16,10 +16,13 @@ class Status(TypedDict):
     directory: str | None
     mode: str | None
     chain: bool
+    gil_timeout: float | None
     pid: int
     control_block: bool
     walker: str | None
     fork_error: str | None
+    consistency: str | None
+    skipped_types: list[str]
     dumps_started: int
     dumps_finished: int
     signals: int
@@ -40,6 +43,7 @@ def install_memory_dumper(
     directory: str | PathLike[str] | None = None,
     mode: str = "auto",
     chain: bool = False,
+    gil_timeout: float | None = 10.0,
 ) -> None: ...
 def uninstall_memory_dumper() -> None: ...
 def dump_memory(signum: int | None = None, frame: FrameType | None = None) -> str: ...

@@ -62,6 +62,12 @@ impl Interpreter {
         }
     }
 
+    /// A thread state of the interpreter's, whosever.
+    pub fn any_thread_state(&self) -> *mut ffi::PyThreadState {
+        // SAFETY: an interpreter has a list of thread states as long as it lives; this reads its head.
+        unsafe { ffi::PyInterpreterState_ThreadHead(self.state as *mut ffi::PyInterpreterState) }
+    }
+
     /// Whether threads can be told by their ids.
     pub fn knows_thread_ids(&self) -> bool {
         self.ident_at.is_some()

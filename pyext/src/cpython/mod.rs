@@ -19,7 +19,9 @@ pub mod interpreter;
 pub mod layout;
 pub mod long;
 pub mod object;
+pub mod peek;
 pub mod sizeof;
+pub mod thread_state;
 pub mod typeobject;
 pub mod unicode;
 

@@ -12,8 +12,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use heapsee_format::control::{Outcome, State as DumpState};
 
+use super::ways::Consistency;
 use super::{Job, Target, signals, writing};
 use crate::arena;
+use crate::cpython::alloc;
+use crate::cpython::thread_state::Place;
 use crate::problem::Problem;
 use crate::walk::Moment;
 
@@ -29,11 +32,25 @@ const IO_PRIORITY: i32 = (2 << 13) | 7;
 const EXIT_PUBLISHED: i32 = 0;
 const EXIT_FAILED: i32 = 1;
 
-/// Everything the child does. Called first thing after the clone.
+/// Everything the child does. Called first thing after a clone taken with the GIL held.
 pub fn run(job: &Job, moment: &Moment) -> ! {
+    end(job, || write(job, moment, Consistency::Fork))
+}
+
+/// Everything the child does after a clone taken without the GIL.
+pub fn run_without_gil(job: &Job, place: Place) -> ! {
+    end(job, || {
+        // SAFETY: this is the clone, it has one thread, that of whoever has looked the place up; `end` has replaced
+        // the allocators.
+        let moment = unsafe { job.walker.hold_without_gil(place) };
+        write(job, &moment, Consistency::ForkWithoutGil)
+    })
+}
+
+fn end(job: &Job, write: impl FnOnce() -> Result<String, Problem>) -> ! {
     let code = if arena::enter_child() {
         // No panic may unwind into the copy of whatever the worker was doing.
-        match catch_unwind(AssertUnwindSafe(|| dump(job, moment))) {
+        match catch_unwind(AssertUnwindSafe(|| dump(job, write))) {
             Ok(code) => code,
             Err(panic) => fail(job, &format!("heapsee failed with a bug of its own: {}", panic_text(&*panic))),
         }
@@ -44,7 +61,7 @@ pub fn run(job: &Job, moment: &Moment) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-fn dump(job: &Job, moment: &Moment) -> i32 {
+fn dump(job: &Job, write: impl FnOnce() -> Result<String, Problem>) -> i32 {
     job.page.child_pid.store(std::process::id(), Relaxed);
     job.page.set_state(DumpState::Walking);
     signals::reset_in_child();
@@ -54,7 +71,9 @@ fn dump(job: &Job, moment: &Moment) -> i32 {
     };
     close_inherited(keep);
     be_a_guest();
-    match write(job, moment) {
+    // SAFETY: this is the clone, it has one thread, and it has entered the region.
+    unsafe { alloc::adopt() };
+    match write() {
         Ok(path) => {
             job.page.end(Outcome::Published, &path);
             EXIT_PUBLISHED
@@ -63,10 +82,10 @@ fn dump(job: &Job, moment: &Moment) -> i32 {
     }
 }
 
-fn write(job: &Job, moment: &Moment) -> Result<String, Problem> {
+fn write(job: &Job, moment: &Moment, consistency: Consistency) -> Result<String, Problem> {
     let mut output = writing::open(job)?;
     // SAFETY: this is the clone, and it has one thread.
-    let walked = unsafe { writing::walk(job, moment, &mut output, true) }?;
+    let walked = unsafe { writing::walk(job, moment, &mut output, consistency) }?;
     writing::publish(job, output, walked)
 }
 

@@ -1,33 +1,36 @@
 //! Taking a dump: from a request to a published file.
 //!
 //! The heap is held still by a clone of the process: the worker pauses for the clone, the child walks at leisure
-//! ([`child`]). Or, where that was asked for or no process can be cloned at all, in the worker with the GIL held. What
-//! an object's line says is [`crate::walk`]'s business, what becomes of the file [`crate::publish`]'s.
+//! ([`child`]). Or, where that was asked for or no process can be cloned at all, in the worker with the GIL held. The ways
+//! are in [`ways`]; here is what they have in common. What an object's line says is [`crate::walk`]'s business, what
+//! becomes of the file [`crate::publish`]'s.
 
 mod child;
 mod clone;
+pub mod gil;
 mod preflight;
 mod reap;
 pub mod signals;
+mod ways;
 mod writing;
 
-use std::io;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use heapsee_format::control::{ControlPage, Outcome, State as DumpState};
+use heapsee_format::control::{ControlPage, Outcome};
 use heapsee_format::meta;
 use jiff::civil::DateTime;
-use pyo3::prelude::*;
 
 use crate::problem::{Problem, explain};
 use crate::state::{self, Distributions, Mode, Turn};
 use crate::trigger::handler::{self, Sender};
-use crate::walk::Walker;
+use crate::walk::around::Around;
+use crate::walk::{self, Walker};
 use crate::{clock, control, distributions, process_info};
+use ways::Consistency;
 
 /// Where a dump goes.
 #[derive(Clone, Debug)]
@@ -66,6 +69,8 @@ pub struct Request {
     pub target: Target,
     /// How the heap is to be held still.
     pub mode: Mode,
+    /// How long to wait for the GIL before it is done without; `None`: for ever. Not for a call, which has it.
+    pub gil_timeout: Option<Duration>,
 }
 
 /// All that is known before the heap is held: made in the worker, used by whoever writes.
@@ -76,6 +81,10 @@ struct Job {
     distributions: Arc<Distributions>,
     page: &'static ControlPage,
     walker: &'static Walker,
+    options: walk::Options,
+    gil_timeout: Option<Duration>,
+    /// The watcher takes this dump, not a thread of Python's own.
+    from_signal: bool,
     /// The request's moment on a clock nobody sets.
     asked: Instant,
 }
@@ -113,7 +122,7 @@ pub fn take(request: Request) -> Result<Option<PathBuf>, Problem> {
         handler::request_taken();
     }
     let target = request.target.clone();
-    let result = prepare(request, page, asked).and_then(|(job, mode)| run(&job, mode, number, from_signal));
+    let result = prepare(request, page, asked).and_then(|(job, mode)| ways::run(&Arc::new(job), mode, number));
     finish(page, number, target, result)
 }
 
@@ -137,12 +146,15 @@ fn finish(
     page: &ControlPage,
     number: u64,
     target: Target,
-    result: Result<(), Failure>,
+    result: Result<Consistency, Failure>,
 ) -> Result<Option<PathBuf>, Problem> {
     let (outcome, problem) = match result {
-        Ok(()) => {
+        Ok(consistency) => {
             page.expected_objects.store(page.objects.load(Relaxed), Relaxed);
-            state::lock().last_size = page.bytes.load(Relaxed);
+            let mut state = state::lock();
+            state.last_size = page.bytes.load(Relaxed);
+            state.last_consistency = Some(consistency.name());
+            drop(state);
             return Ok(match target {
                 Target::Directory(directory) => Some(directory.join(published_name(page))),
                 Target::Path(path) => Some(path),
@@ -170,9 +182,9 @@ fn ended(page: &ControlPage, number: u64) -> bool {
 
 /// Gathers what can be gathered without the GIL: the pause must not pay for it.
 fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Result<(Job, Mode), Failure> {
-    let (walker, interpreter, last_size) = {
+    let (walker, interpreter, last_size, around) = {
         let state = state::lock();
-        (state.walker, state.interpreter.clone(), state.last_size)
+        (state.walker, state.interpreter.clone(), state.last_size, state.around.clone())
     };
     let walker = walker.ok_or_else(|| Problem("heapsee's walker was never made: install heapsee first".to_owned()))?;
     let memory = process_info::memory();
@@ -201,120 +213,14 @@ fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Resu
         distributions: distributions::known(&interpreter.path),
         page,
         walker,
+        options: walk::Options { around: around.map(|around| Around::clone(&around)).unwrap_or_default() },
+        gil_timeout: request.gil_timeout,
+        from_signal: request.sender.is_some(),
         asked,
     };
     Ok((job, request.mode))
 }
 
-fn run(job: &Job, mode: Mode, number: u64, from_signal: bool) -> Result<(), Failure> {
-    if mode != Mode::Inline {
-        match by_fork(job, from_signal)? {
-            Ok(child) => return wait(job, child, number),
-            Err(error) if mode == Mode::Auto && clone::is_impossible(&error) => {}
-            Err(error) => {
-                return Err(Problem(format!("cannot clone the process for a snapshot: {}", explain(&error))).into());
-            }
-        }
-    }
-    inline(job, from_signal)
-}
-
-/// Returns the child's pid. The outer error: no GIL to be had. The inner one: no clone.
-fn by_fork(job: &Job, from_signal: bool) -> Result<io::Result<i32>, Failure> {
-    with_gil(from_signal, |py| {
-        let paused = Instant::now();
-        begin_pause(job);
-        let moment = job.walker.hold(py);
-        let cloned = {
-            let _blocked = signals::block_all();
-            // SAFETY: the child goes straight into child::run, which never returns and touches nothing that another
-            // thread may have left half done: neither the process's allocator nor any lock.
-            match unsafe { clone::clone_process() } {
-                Ok(clone::Side::Child) => child::run(job, &moment),
-                Ok(clone::Side::Parent(pid)) => Ok(pid),
-                Err(error) => Err(error),
-            }
-        };
-        moment.release(py);
-        end_pause(job, paused);
-        cloned
-    })
-}
-
-fn wait(job: &Job, child: i32, number: u64) -> Result<(), Failure> {
-    let page = job.page;
-    let end = reap::wait(child);
-    if !ended(page, number) {
-        if let Some(directory) = job.target.directory() {
-            end.sweep(directory);
-        }
-        return Err(end.problem(page).into());
-    }
-    match page.outcome.load(Acquire) == Outcome::Published as u32 {
-        true => Ok(()),
-        false => Err(Failure::Failed(None)),
-    }
-}
-
-/// The same in the worker itself: the file is made before, and synced and named after the GIL is held.
-fn inline(job: &Job, from_signal: bool) -> Result<(), Failure> {
-    let mut output = writing::open(job)?;
-    let walked = with_gil(from_signal, |py| {
-        let paused = Instant::now();
-        begin_pause(job);
-        let moment = job.walker.hold(py);
-        // SAFETY: this thread holds the GIL until the closure returns.
-        let walked = unsafe { writing::walk(job, &moment, &mut output, false) };
-        moment.release(py);
-        end_pause(job, paused);
-        walked
-    })??;
-    let path = writing::publish(job, output, walked)?;
-    job.page.end(Outcome::Published, &path);
-    Ok(())
-}
-
-fn begin_pause(job: &Job) {
-    job.page.gil_wait_ns.store(nanoseconds(job.asked), Relaxed);
-    job.page.set_state(DumpState::Snapshotting);
-}
-
-/// Stored for the child too, which waits for it before it writes the sidecar: never 0.
-fn end_pause(job: &Job, since: Instant) {
-    job.page.pause_ns.store(nanoseconds(since).max(1), Relaxed);
-}
-
 fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Runs `work` with the GIL. The watcher (`from_signal`) first makes sure that the interpreter will still be there:
-/// to ask for the GIL of one that is going can hang or end the thread. A thread of Python's own need not.
-fn with_gil<T>(from_signal: bool, work: impl FnOnce(Python<'_>) -> T) -> Result<T, Failure> {
-    let going = || Failure::Refused(Problem("the interpreter is shutting down: there is no heap to dump".to_owned()));
-    let _wish = from_signal.then(GilWish::make).transpose().map_err(|NoInterpreter| going())?;
-    Python::try_attach(work).ok_or_else(going)
-}
-
-struct NoInterpreter;
-
-/// The watcher's announcement that it wants the GIL; [`crate::trigger::shut_down`] waits for it to be dropped.
-struct GilWish;
-
-impl GilWish {
-    fn make() -> Result<GilWish, NoInterpreter> {
-        let mut state = state::wait_until(|state| state.python_ready || state.shutting_down);
-        if state.shutting_down {
-            return Err(NoInterpreter);
-        }
-        state.watcher_wants_gil = true;
-        Ok(GilWish)
-    }
-}
-
-impl Drop for GilWish {
-    fn drop(&mut self) {
-        state::lock().watcher_wants_gil = false;
-        state::notify();
-    }
 }

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::child::WATCHDOG_SECONDS;
 use crate::problem::Problem;
+use crate::walk::around::Culprit;
 use crate::{arena, process_info, publish};
 
 /// How a child ended.
@@ -52,13 +53,22 @@ impl End {
         }
     }
 
+    /// Has the child crashed on what it was doing?
+    pub fn is_crash(&self) -> bool {
+        use Signal::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+        let crashes = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
+        matches!(self.status, Some(WaitStatus::Signaled(_, signal, _)) if crashes.contains(&signal))
+    }
+
+    /// What the child was visiting.
+    pub fn culprit(&self, page: &ControlPage) -> Option<Culprit> {
+        Culprit::look(page.current_object.load(Relaxed), page.current_type.load(Relaxed))
+    }
+
     /// Why there is no dump, when the child has not said so itself.
-    pub fn problem(&self, page: &ControlPage) -> Problem {
+    pub fn problem(&self, page: &ControlPage, culprit: Option<&Culprit>) -> Problem {
         let far = format!("after {} objects", page.objects.load(Relaxed));
-        let visiting = match page.current_type.load(Relaxed) {
-            0 => String::new(),
-            at => format!(" while visiting an object of the type at {at} ({at:#x})"),
-        };
+        let visiting = culprit.map(|culprit| format!(" while visiting {}", culprit.describe())).unwrap_or_default();
         Problem(match self.status {
             Some(WaitStatus::Signaled(_, Signal::SIGALRM, _)) => {
                 format!("the dump child was still at work after {WATCHDOG_SECONDS} s and was ended, {far}{visiting}")
@@ -70,9 +80,7 @@ impl End {
                 "the dump child was killed (SIGKILL), {far}: memory was short, or somebody did it; the kernel log tells"
             ),
             Some(WaitStatus::Signaled(_, signal, _)) => {
-                format!(
-                    "the dump child crashed ({signal}), {far}{visiting}; the worker is unharmed: please report this"
-                )
+                format!("the dump child crashed ({signal}), {far}{visiting}; the worker is unharmed")
             }
             Some(WaitStatus::Exited(_, arena::EXIT_OUT_OF_MEMORY)) => {
                 format!("the dump child ran out of memory, {far}: raise the limit of the worker's memory")

@@ -9,10 +9,11 @@ use heapsee_format::control::{ControlPage, State as DumpState};
 use heapsee_format::digest::Digester;
 use heapsee_format::meta;
 
+use super::ways::Consistency;
 use super::{Job, Target, nanoseconds};
 use crate::problem::Problem;
 use crate::publish::Output;
-use crate::walk::{self, Moment, Report, Sink, WalkOptions};
+use crate::walk::{self, Moment, Report, Sink};
 use crate::{arena, process_info};
 
 /// How long the child waits for the worker to say how long it was paused: it knows within microseconds.
@@ -22,7 +23,7 @@ const PAUSE_DEADLINE: Duration = Duration::from_secs(1);
 pub struct Walked {
     report: Report,
     digester: Digester,
-    in_child: bool,
+    consistency: Consistency,
     walk_ns: u64,
     write_ns: u64,
 }
@@ -47,15 +48,20 @@ pub fn open(job: &Job) -> Result<Output, Problem> {
 ///
 /// # Safety
 /// As [`walk::walk`]: the heap must not change.
-pub unsafe fn walk(job: &Job, moment: &Moment, output: &mut Output, in_child: bool) -> Result<Walked, Problem> {
+pub unsafe fn walk(
+    job: &Job,
+    moment: &Moment,
+    output: &mut Output,
+    consistency: Consistency,
+) -> Result<Walked, Problem> {
     let started = Instant::now();
     job.page.set_state(DumpState::Walking);
     let mut lines = Lines { output, page: job.page, digester: Digester::default(), write_ns: 0 };
     // SAFETY: the caller's promise.
-    let report = unsafe { walk::walk(job.walker, moment, &WalkOptions { in_child }, &mut lines) };
+    let report = unsafe { walk::walk(job.walker, moment, &job.options, &mut lines) };
     let Lines { digester, write_ns, .. } = lines;
     let report = report.map_err(|error| output.problem("write", &error))?;
-    Ok(Walked { report, digester, in_child, walk_ns: nanoseconds(started), write_ns })
+    Ok(Walked { report, digester, consistency, walk_ns: nanoseconds(started), write_ns })
 }
 
 /// Syncs the file, writes its sidecar and gives both their names. Returns the dump's path, for people to read.
@@ -68,18 +74,18 @@ pub fn publish(job: &Job, output: Output, walked: Walked) -> Result<String, Prob
     job.page.objects.store(digest.lines, Relaxed);
     job.page.bytes.store(digest.size, Relaxed);
     let mut meta = job.meta.clone();
-    let mode = if walked.in_child { "fork" } else { "inline" };
-    mode.clone_into(&mut meta.snapshot.mode);
-    mode.clone_into(&mut meta.snapshot.consistency);
+    walked.consistency.mode().clone_into(&mut meta.snapshot.mode);
+    walked.consistency.name().clone_into(&mut meta.snapshot.consistency);
     meta.timings = meta::Timings {
         gil_wait_ns: job.page.gil_wait_ns.load(Relaxed),
         pause_ns: pause(job.page),
         walk_ns: walked.walk_ns,
         write_ns: walked.write_ns,
     };
-    meta.memory.child_private_dirty = walked.in_child.then(private_dirty).flatten();
+    meta.memory.child_private_dirty = arena::in_child().then(private_dirty).flatten();
     meta.file = meta::File { name: String::new(), size: digest.size, sha256: digest.sha256, lines: digest.lines };
-    let Report { counts, threads, roots, types, types_left_out, modules } = walked.report;
+    let Report { counts, threads, roots, types, types_left_out, modules, skipped_types, skipped_objects } =
+        walked.report;
     let known = modules.into_iter().filter_map(|name| {
         let distribution = job.distributions.get(&name)?.clone();
         Some((name, distribution))
@@ -87,6 +93,7 @@ pub fn publish(job: &Job, output: Output, walked: Walked) -> Result<String, Prob
     meta.distributions = known.collect();
     (meta.counts, meta.threads, meta.roots) = (counts, threads, roots);
     (meta.types, meta.types_left_out) = (types, types_left_out);
+    (meta.snapshot.skipped_types, meta.snapshot.skipped_objects) = (skipped_types, skipped_objects);
     output.publish(&job.time, job.meta.process.pid, meta)
 }
 
@@ -123,6 +130,11 @@ impl Sink for Lines<'_> {
         self.write_ns += nanoseconds(started);
         self.digester.update_counted(lines, count);
         Ok(())
+    }
+
+    fn visiting(&mut self, object: u64) {
+        self.page.current_type.store(0, Relaxed);
+        self.page.current_object.store(object, Relaxed);
     }
 
     fn progress(&mut self, objects: u64, bytes: u64, current_type: u64) {

@@ -58,7 +58,7 @@ pub fn uninstall() {
     stop_watcher();
 }
 
-/// The interpreter is going. Returns when the watcher will not ask for the GIL any more; a child that is still
+/// The interpreter is going. Returns when nobody of ours asks for the GIL any more; a child that is still
 /// writing goes on by itself. The GIL must not be held.
 pub fn shut_down() {
     let mut state = state::lock();
@@ -67,14 +67,16 @@ pub fn shut_down() {
         page.armed.store(0, Relaxed);
     }
     drop(state);
-    drop(state::wait_until(|state| !state.watcher_wants_gil));
+    drop(state::wait_until(|state| !state.asks_for_gil));
 }
 
 /// In a forked child of the application: its own page, its own watcher. Called with everything locked, while the
 /// child has one thread.
 pub fn rearm_in_child(state: &mut State) {
     (state.dumping, state.installing) = (false, false);
-    (state.watchers, state.watcher_stops, state.watcher_wants_gil) = (0, false, false);
+    (state.watchers, state.watcher_stops, state.asks_for_gil) = (0, false, false);
+    // The parent's: to drop it here would remove the parent's temporary file.
+    std::mem::forget(state.gil_order.take());
     let renewed = control::renew(state);
     if state.config.is_none() || state.shutting_down {
         return;

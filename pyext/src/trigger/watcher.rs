@@ -64,5 +64,6 @@ fn answer() {
         at_ns: sender.at_ns,
         target: Target::Directory(config.directory),
         mode: config.mode,
+        gil_timeout: config.gil_timeout,
     });
 }

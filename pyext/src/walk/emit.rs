@@ -5,10 +5,12 @@ use std::io;
 use heapsee_format::line::{Charset, LineWriter};
 use heapsee_format::meta::Counts;
 
-use super::Sink;
+use super::around::Around;
 use super::referents::Referents;
 use super::types::{Kind, TypeInfo, Types};
 use super::visited::Visited;
+use super::{Options, Sink};
+use crate::cpython::sizeof::Sizer;
 use crate::cpython::{Object, TypeObject, dict, long};
 
 /// Lines are handed to the sink in pieces of about this many bytes.
@@ -28,6 +30,8 @@ pub struct Walk<'h, 's> {
     lines_count: u64,
     bytes_written: u64,
     counts: Counts,
+    around: &'s Around,
+    skipped_objects: Vec<u64>,
     sink: &'s mut dyn Sink,
 }
 
@@ -39,11 +43,13 @@ pub struct Walked<'h> {
     pub types: Types<'h>,
     /// The type objects among the objects.
     pub type_objects: Vec<TypeObject<'h>>,
+    /// Objects that were stepped around each by itself.
+    pub skipped_objects: Vec<u64>,
 }
 
 impl<'h, 's> Walk<'h, 's> {
     /// A walk that writes to `sink`. `running` are the addresses of the frames of running calls.
-    pub fn new(mut running: Vec<u64>, sink: &'s mut dyn Sink) -> Self {
+    pub fn new(mut running: Vec<u64>, options: &'s Options, sink: &'s mut dyn Sink) -> Self {
         running.sort_unstable();
         Walk {
             types: Types::default(),
@@ -56,6 +62,8 @@ impl<'h, 's> Walk<'h, 's> {
             lines_count: 0,
             bytes_written: 0,
             counts: Counts::default(),
+            around: &options.around,
+            skipped_objects: Vec::new(),
             sink,
         }
     }
@@ -74,17 +82,37 @@ impl<'h, 's> Walk<'h, 's> {
     /// Hands the rest to the sink.
     pub fn finish(mut self) -> io::Result<Walked<'h>> {
         self.flush()?;
-        Ok(Walked { counts: self.counts, types: self.types, type_objects: self.type_objects })
+        Ok(Walked {
+            counts: self.counts,
+            types: self.types,
+            type_objects: self.type_objects,
+            skipped_objects: self.skipped_objects,
+        })
     }
 
     fn write(&mut self, object: Object<'h>) -> io::Result<()> {
         let address = object.address();
-        self.sink.progress(
-            self.counts.objects,
-            self.bytes_written + self.lines.len() as u64,
-            object.ty().object().address(),
-        );
-        let info = self.types.of(object);
+        self.sink.visiting(address);
+        if self.around.is_nowhere(address) {
+            self.leave_out();
+            return Ok(());
+        }
+        let ty = object.ty();
+        let bytes = self.bytes_written + self.lines.len() as u64;
+        self.sink.progress(self.counts.objects, bytes, ty.object().address());
+        let Some(info) = self.types.of(ty, self.around) else {
+            self.leave_out();
+            return Ok(());
+        };
+        if info.is_skipped || self.around.skips_object(address) {
+            let referent = info.is_heap_type.then(|| ty.object());
+            self.counts.refs += u64::from(referent.is_some());
+            self.counts.bytes += write_around(object, info, &mut self.lines);
+            if !info.is_skipped {
+                self.skipped_objects.push(address);
+            }
+            return self.written(referent);
+        }
         let inline = object.inline_values(info.ty);
         let is_running = self.running.binary_search(&address).is_ok();
         let size = info.sizer.size(object).saturating_add(inline.as_ref().map_or(0, |values| values.extra_size()));
@@ -97,18 +125,26 @@ impl<'h, 's> Walk<'h, 's> {
         if info.kind == Kind::Type {
             self.type_objects.extend(object.as_type());
         }
-        self.counts.objects += 1;
         self.counts.bytes = self.counts.bytes.saturating_add(size);
         self.counts.refs += referents.len() as u64;
-        self.lines_count += 1;
         for &referent in referents {
-            if !Visited::is_plausible(referent.address()) {
-                self.counts.dangling_refs += 1;
-            } else if self.visited.insert(referent.address()) {
-                self.pending.push(referent);
-            }
+            self.pending.extend(meet(&mut self.visited, &mut self.counts, referent));
         }
+        self.written(None)
+    }
+
+    /// A line is whole; `referent` may not have been met yet.
+    fn written(&mut self, referent: Option<Object<'h>>) -> io::Result<()> {
+        self.pending.extend(referent.and_then(|referent| meet(&mut self.visited, &mut self.counts, referent)));
+        self.counts.objects += 1;
+        self.lines_count += 1;
         if self.lines.len() >= PIECE { self.flush() } else { Ok(()) }
+    }
+
+    /// What should be an object is none: at least the reference that led to it leads nowhere.
+    fn leave_out(&mut self) {
+        self.counts.dangling_refs += 1;
+        self.counts.damaged_objects += 1;
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -118,6 +154,23 @@ impl<'h, 's> Walk<'h, 's> {
         self.lines_count = 0;
         Ok(())
     }
+}
+
+/// The referent if it is new, and could be an object at all.
+fn meet<'h>(visited: &mut Visited, counts: &mut Counts, referent: Object<'h>) -> Option<Object<'h>> {
+    if Visited::is_plausible(referent.address()) {
+        return visited.insert(referent.address()).then_some(referent);
+    }
+    counts.dangling_refs += 1;
+    None
+}
+
+/// Writes the line of an object that is stepped around; returns its size.
+fn write_around<'h>(object: Object<'h>, info: &TypeInfo<'h>, lines: &mut Vec<u8>) -> u64 {
+    let size = Sizer::Structure.size(object);
+    let line = LineWriter::start(lines, object.address(), &info.encoded_name, size);
+    line.refs(info.is_heap_type.then(|| info.ty.object().address()).into_iter());
+    size
 }
 
 /// Writes `name`, `len` and `value`, where the object has them.

@@ -4,6 +4,7 @@
 //! no Python code, changes no reference count of the objects it meets, and allocates through Rust's global allocator
 //! alone. How CPython lays things out is [`crate::cpython`]'s business; where the lines go is the [`Sink`]'s.
 
+pub mod around;
 mod emit;
 mod reachable;
 mod referents;
@@ -21,7 +22,8 @@ use pyo3::types::PyList;
 use crate::cpython::collector::Collector;
 use crate::cpython::gc::Lists;
 use crate::cpython::interpreter::{Interpreter, RootDicts, Threads, frames_fit};
-use crate::cpython::{Object, StillHeap, alloc, inline_values};
+use crate::cpython::{Object, StillHeap, inline_values, thread_state};
+use around::Around;
 use emit::Walk;
 pub use reachable::{reachable, write_reachable};
 use referents::Referents;
@@ -44,6 +46,8 @@ pub struct Walker {
     /// Where the collector's lists are; without, objects are asked of `gc.get_objects()`.
     lists: Option<Lists>,
     collector: Collector,
+    /// What lets a copy made without the GIL use the interpreter; where it is not known, there is no such copy.
+    thread_state: Option<thread_state::Variable>,
 }
 
 /// The roots of one moment. Holds strong references: give it back with [`Moment::release`].
@@ -55,18 +59,19 @@ pub struct Moment {
 }
 
 /// How to walk.
-#[derive(Clone, Copy, Debug)]
-pub struct WalkOptions {
-    /// This is a forked copy: CPython's allocators may be replaced.
-    pub in_child: bool,
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What to step around.
+    pub around: Around,
 }
 
 /// Where lines go.
 pub trait Sink {
     /// Takes `count` whole lines.
     fn write(&mut self, lines: &[u8], count: u64) -> io::Result<()>;
-    /// Says how far the walk is: objects and bytes written, and the type of the object it is about to visit.
-    /// Called for every object: must be cheap.
+    /// Says which object the walk is about to look at. Called for every object: must be cheap.
+    fn visiting(&mut self, object: u64);
+    /// Says how far the walk is: objects and bytes written, and the type of the object it is about to visit. As above.
     fn progress(&mut self, objects: u64, bytes: u64, current_type: u64);
 }
 
@@ -85,6 +90,10 @@ pub struct Report {
     pub types_left_out: u64,
     /// Names of the loaded top-level modules.
     pub modules: Vec<String>,
+    /// Names of the types that were stepped around.
+    pub skipped_types: Vec<String>,
+    /// Objects that were stepped around each by itself.
+    pub skipped_objects: Vec<u64>,
 }
 
 impl Walker {
@@ -93,8 +102,12 @@ impl Walker {
     /// # Errors
     /// An interpreter whose frames or instances are not laid out as this build believes, or that raises when asked.
     pub fn new(py: Python<'_>) -> Result<Walker, WalkerError> {
-        let walker =
-            Walker { interpreter: Interpreter::new(py)?, lists: Lists::find(py), collector: Collector::new(py)? };
+        let walker = Walker {
+            interpreter: Interpreter::new(py)?,
+            lists: Lists::find(py),
+            collector: Collector::new(py)?,
+            thread_state: thread_state::Variable::find(py),
+        };
         let moment = walker.hold(py);
         // SAFETY: the GIL is held and no code that changes objects runs while the proof lives.
         let heap = unsafe { StillHeap::assume() };
@@ -125,6 +138,28 @@ impl Walker {
         };
         let threads = if self.interpreter.knows_thread_ids() { "" } else { "; threads have no ids" };
         format!("{tracked}{threads}")
+    }
+
+    /// What a copy of this process needs to walk although this thread has no GIL; see [`Walker::hold_without_gil`].
+    /// `None` where it cannot be done. Not for the copy itself: takes locks.
+    pub fn without_gil(&self) -> Option<thread_state::Place> {
+        self.lists?;
+        self.thread_state?.of_this_thread()
+    }
+
+    /// As [`Walker::hold`], in a copy made without the GIL: what other threads were changing at that moment stays half
+    /// changed, and this may crash.
+    ///
+    /// # Safety
+    /// This is a forked copy with one thread, that of the thread that has called [`Walker::without_gil`]; CPython's
+    /// allocators have been replaced, since frame objects may have to be made.
+    pub unsafe fn hold_without_gil(&self, place: thread_state::Place) -> Moment {
+        // SAFETY: the caller's promise; with a present thread state, and nobody else to run, this thread may do what
+        // one with the GIL may.
+        unsafe {
+            place.set(self.interpreter.any_thread_state());
+            self.hold(Python::assume_attached())
+        }
     }
 
     /// Takes hold of the roots of this moment. Microseconds: the worker is paused meanwhile.
@@ -163,19 +198,15 @@ impl Moment {
 /// What the sink returns.
 ///
 /// # Safety
-/// The heap must not change: this is a forked copy with one thread (then, and only then, `options.in_child`), or this
-/// thread holds the GIL until it returns. `moment` is of this heap and has not been released.
-pub unsafe fn walk(walker: &Walker, moment: &Moment, options: &WalkOptions, sink: &mut dyn Sink) -> io::Result<Report> {
+/// The heap must not change: this is a forked copy with one thread, or this thread holds the GIL until it returns.
+/// `moment` is of this heap and has not been released.
+pub unsafe fn walk(walker: &Walker, moment: &Moment, options: &Options, sink: &mut dyn Sink) -> io::Result<Report> {
     // SAFETY: the caller's promise.
     let heap = unsafe { StillHeap::assume() };
-    if options.in_child {
-        // SAFETY: the caller says that this is a forked copy with one thread.
-        unsafe { alloc::adopt() };
-    }
     // A C `__sizeof__` that fails makes an exception, which the collector tracks: it must not begin to collect.
     // SAFETY: this thread has the GIL, or is the only one of a forked copy.
     let _collector_off = unsafe { walker.collector.off() };
-    let mut walk = Walk::new(moment.running_frames(&heap), sink);
+    let mut walk = Walk::new(moment.running_frames(&heap), options, sink);
     if let Some(lists) = walker.lists {
         for object in lists.objects(&heap) {
             walk.follow(object)?;

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use pyo3::prelude::*;
 
+use super::around::Around;
 use super::emit::Walk;
 use super::referents::Referents;
 use super::types::Types;
 use super::visited::Visited;
-use super::{Sink, Walker};
+use super::{Options, Sink, Walker};
 use crate::cpython::{Object, StillHeap};
 
 /// The objects that `start` leads to, itself the first; each once.
@@ -19,14 +20,15 @@ pub fn reachable<'py>(start: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
     // SAFETY: a Bound is a live object.
     let mut found: Vec<Object<'_>> = unsafe { Object::from_ptr(&heap, start.as_ptr()) }.into_iter().collect();
     found.iter().for_each(|object| _ = visited.insert(object.address()));
+    let around = Around::default();
     let mut next = 0;
     while let Some(&object) = found.get(next) {
-        let info = types.of(object);
+        next += 1;
+        let Some(info) = types.of(object.ty(), &around) else { continue };
         let inline = object.inline_values(info.ty);
         let new =
             |referent: &&Object<'_>| Visited::is_plausible(referent.address()) && visited.insert(referent.address());
         found.extend(referents.of(object, info, inline.as_ref(), false).iter().filter(new));
-        next += 1;
     }
     // SAFETY: what lives is kept alive by what refers to it; each gets a reference of its own.
     found.iter().map(|object| unsafe { Bound::from_borrowed_ptr(start.py(), object.as_ptr()) }).collect()
@@ -43,8 +45,8 @@ pub fn write_reachable(walker: &Walker, starts: &[Bound<'_, PyAny>], out: &mut d
     let heap = unsafe { StillHeap::assume() };
     // SAFETY: the GIL is held.
     let collector_off = unsafe { walker.collector.off() };
-    let mut lines = Lines(out);
-    let mut walk = Walk::new(moment.running_frames(&heap), &mut lines);
+    let (options, mut lines) = (Options::default(), Lines(out));
+    let mut walk = Walk::new(moment.running_frames(&heap), &options, &mut lines);
     // SAFETY: Bounds are live objects.
     let objects = starts.iter().filter_map(|start| unsafe { Object::from_ptr(&heap, start.as_ptr()) });
     let written = objects.map(|object| walk.follow(object)).collect::<io::Result<()>>();
@@ -61,6 +63,8 @@ impl Sink for Lines<'_> {
     fn write(&mut self, lines: &[u8], _count: u64) -> io::Result<()> {
         self.0.write_all(lines)
     }
+
+    fn visiting(&mut self, _object: u64) {}
 
     fn progress(&mut self, _objects: u64, _bytes: u64, _current_type: u64) {}
 }

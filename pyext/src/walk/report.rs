@@ -25,6 +25,8 @@ pub fn report(heap: &StillHeap, moment: &Moment, walked: Walked<'_>) -> Report {
         types,
         types_left_out,
         modules: modules(heap, moment),
+        skipped_types: walked.types.skipped(),
+        skipped_objects: walked.skipped_objects,
     }
 }
 

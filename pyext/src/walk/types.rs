@@ -6,8 +6,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use heapsee_format::line;
 use pyo3::ffi;
 
+use super::around::Around;
+use crate::cpython::TypeObject;
+use crate::cpython::peek::{self, Seen};
 use crate::cpython::sizeof::Sizer;
-use crate::cpython::{Object, TypeObject};
 
 /// What decides how an object's line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct TypeInfo<'h> {
     pub sizer: Sizer,
     /// Whether instances refer to it: it was made at run time.
     pub is_heap_type: bool,
+    /// Whether instances are stepped around.
+    pub is_skipped: bool,
     /// Instances met so far.
     pub instances: u64,
 }
@@ -62,25 +66,34 @@ pub struct TypeInfo<'h> {
 #[derive(Default)]
 pub struct Types<'h> {
     infos: Vec<TypeInfo<'h>>,
-    index: HashMap<u64, u32, BuildHasherDefault<AddressHasher>>,
+    /// None: what is there is no type.
+    index: HashMap<u64, Option<u32>, BuildHasherDefault<AddressHasher>>,
 }
 
 impl<'h> Types<'h> {
-    /// What is known of `object`'s type; counts the instance.
-    pub fn of(&mut self, object: Object<'h>) -> &TypeInfo<'h> {
-        let ty = object.ty();
-        let index = *self.index.entry(ty.object().address()).or_insert_with(|| {
-            self.infos.push(TypeInfo::new(ty));
-            self.infos.len() as u32 - 1
-        });
+    /// What is known of a type; counts an instance. `None`: it is none, so what names it as its type is no object.
+    pub fn of(&mut self, ty: TypeObject<'h>, around: &Around) -> Option<&TypeInfo<'h>> {
+        let address = ty.object().address();
+        let index = (*self.index.entry(address).or_insert_with(|| {
+            if peek::type_at(address) == Seen::Nonsense {
+                return None;
+            }
+            self.infos.push(TypeInfo { is_skipped: around.skips_type(ty), ..TypeInfo::new(ty) });
+            Some(self.infos.len() as u32 - 1)
+        }))?;
         let info = &mut self.infos[index as usize];
         info.instances += 1;
-        info
+        Some(info)
+    }
+
+    /// Names of the types whose instances were stepped around.
+    pub fn skipped(&self) -> Vec<String> {
+        self.infos.iter().filter(|info| info.is_skipped).map(|info| info.ty.tp_name().to_owned()).collect()
     }
 
     /// How many instances of the type at `address` were met.
     pub fn instances(&self, address: u64) -> u64 {
-        self.index.get(&address).map_or(0, |&index| self.infos[index as usize].instances)
+        self.index.get(&address).copied().flatten().map_or(0, |index| self.infos[index as usize].instances)
     }
 }
 
@@ -95,6 +108,7 @@ impl<'h> TypeInfo<'h> {
             kind: Kind::of(ty),
             sizer: Sizer::of(ty),
             is_heap_type: ty.is_heap_type(),
+            is_skipped: false,
             instances: 0,
         }
     }
