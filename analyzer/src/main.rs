@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use heapsee::commands::{gc, info, path, query, shell, summary, suspects, use_no_index, waste};
+use heapsee::commands::{cut, gc, info, path, query, shell, summary, suspects, top, use_no_index, waste};
 use heapsee::exit::{Exit, say};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.
@@ -39,6 +39,9 @@ struct Cli {
 enum Command {
     Summary(summary::SummaryArgs),
     Suspects(suspects::SuspectsArgs),
+    Top(top::TopArgs),
+    Tree(top::TreeArgs),
+    Cut(cut::CutArgs),
     Path(path::PathArgs),
     Info(info::InfoArgs),
     Refs(info::RefsArgs),
@@ -57,6 +60,9 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Summary(args) => summary::run(&args),
         Command::Suspects(args) => suspects::run(&args),
+        Command::Top(args) => top::run_top(&args),
+        Command::Tree(args) => top::run_tree(&args),
+        Command::Cut(args) => cut::run(&args),
         Command::Path(args) => path::run(&args),
         Command::Info(args) => info::run_info(&args),
         Command::Refs(args) => info::run_refs(&args),

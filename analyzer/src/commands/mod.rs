@@ -1,5 +1,6 @@
 //! What the program can be told to do, a file for each verb. Here: what they share on a terminal.
 
+pub mod cut;
 pub mod gc;
 pub mod info;
 pub mod path;
@@ -8,6 +9,7 @@ mod question;
 pub mod shell;
 pub mod summary;
 pub mod suspects;
+pub mod top;
 pub mod waste;
 
 use std::io::IsTerminal;

@@ -4,6 +4,9 @@
 //! changes a view or prints.
 
 mod amount;
+pub mod cut;
+#[cfg(test)]
+mod cut_tests;
 mod depth_first;
 mod dominators;
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! What a heap says, as values: no I/O, no layout. `render` turns them into text and JSON.
 
+pub mod cut;
 pub mod duplicates;
 pub mod equal;
 pub mod freed;
 pub mod layout;
 pub mod object;
 pub mod path;
+pub mod study;
 pub mod summary;
 pub mod suspects;
 pub mod tally;
+pub mod top;
+pub mod tree;
 pub mod waste;
 pub mod words;

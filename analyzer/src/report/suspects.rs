@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use fixedbitset::FixedBitSet;
 use serde::Serialize;
 
+use super::study::Study;
 use super::words::{bytes, module_of, objects, percent, place, thousands};
-use crate::graph::{Amount, Dominators, Ways, kept_by};
+use crate::graph::{Amount, amount_of, kept_by};
 use crate::heap::View;
-use crate::naming::expression;
-use crate::suspects::{self, Group, Kinds, Shape};
+use crate::suspects::{self, Group, Shape};
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.suspects/1";
@@ -141,48 +141,24 @@ pub struct Dump<'v> {
     pub view: &'v View,
 }
 
-/// What is needed to speak of one dump.
-struct Study<'v> {
-    kinds: Kinds<'v>,
-    dominators: Dominators,
-    ways: Ways,
+/// The suspects of a view that are not ordinary, with their paths.
+fn find(study: &Study<'_>, threshold: u64) -> Vec<(suspects::Suspect, String)> {
+    let found = suspects::find(&study.kinds, &study.dominators, threshold).into_iter();
+    let named = found.map(|suspect| {
+        let path = study.path(suspect.node);
+        (suspect, path)
+    });
+    named.filter(|(suspect, path)| !suspects::is_ordinary(&place(path), suspect.amount.bytes)).collect()
 }
 
-impl<'v> Study<'v> {
-    fn of(view: &'v View) -> Self {
-        let kinds = Kinds::of(view);
-        let ways = suspects::ways(&kinds);
-        Study { dominators: Dominators::of(view), ways, kinds }
+/// What goes with a suspect.
+fn frees(study: &Study<'_>, suspect: &suspects::Suspect) -> Amount {
+    if suspect.shape != Shape::Shared {
+        return study.dominators.retained(suspect.node);
     }
-
-    fn path(&self, node: u32) -> String {
-        let way = self.ways.to(node);
-        expression(self.kinds.view(), &way, &self.kinds.names().along(&way))
-    }
-
-    /// The suspects that are not ordinary, with their paths.
-    fn find(&self, threshold: u64) -> Vec<(suspects::Suspect, String)> {
-        let found = suspects::find(&self.kinds, &self.dominators, threshold).into_iter();
-        let named = found.map(|suspect| {
-            let path = self.path(suspect.node);
-            (suspect, path)
-        });
-        named.filter(|(suspect, path)| !suspects::is_ordinary(&place(path), suspect.amount.bytes)).collect()
-    }
-
-    /// What goes with the place.
-    fn frees(&self, suspect: &suspects::Suspect) -> Amount {
-        if suspect.shape != Shape::Shared {
-            return self.dominators.retained(suspect.node);
-        }
-        let mut holders = FixedBitSet::with_capacity(self.kinds.view().node_bound() as usize);
-        holders.extend(suspect.also.iter().chain([&suspect.node]).map(|&node| node as usize));
-        let mut amount = Amount::default();
-        for node in kept_by(self.kinds.view(), &holders).ones() {
-            amount += Amount { objects: 1, bytes: self.kinds.view().size(node as u32) };
-        }
-        amount
-    }
+    let mut holders = FixedBitSet::with_capacity(study.view.node_bound() as usize);
+    holders.extend(suspect.also.iter().chain([&suspect.node]).map(|&node| node as usize));
+    amount_of(study.view, &kept_by(study.view, &holders))
 }
 
 impl Suspects {
@@ -192,7 +168,7 @@ impl Suspects {
         let study = Study::of(last.view);
         let heap = study.dominators.total();
         let threshold = suspects::threshold(heap);
-        let found = study.find(threshold);
+        let found = find(&study, threshold);
         let most = most.unwrap_or(usize::MAX);
         let left_out = found.len().saturating_sub(most);
         let shown = found.into_iter().take(most).enumerate();
@@ -223,7 +199,7 @@ fn told(study: &Study<'_>, dump: &Dump<'_>, rank: usize, suspect: &suspects::Sus
     let view = study.kinds.view();
     let type_name = study.kinds.type_name(suspect.node).to_owned();
     let address = view.address(suspect.node);
-    let frees = study.frees(suspect);
+    let frees = frees(study, suspect);
     let also_held_by: Vec<String> = suspect.also.iter().map(|&node| study.path(node)).collect();
     let accumulates = suspect.contents.members.as_ref().map(|members| Accumulated {
         type_name: view.type_name(members.type_id).to_owned(),
@@ -408,10 +384,9 @@ fn remember(suspects: &mut [Suspect], earlier: &[Dump<'_>], last: &Dump<'_>) {
     for dump in earlier {
         let study = Study::of(dump.view);
         let threshold = suspects::threshold(study.dominators.total()) / EARLIER;
-        let found: HashMap<String, (u64, u64)> = study
-            .find(threshold)
+        let found: HashMap<String, (u64, u64)> = find(&study, threshold)
             .into_iter()
-            .map(|(suspect, path)| (path, (suspect.contents.count(), study.frees(&suspect).bytes)))
+            .map(|(suspect, path)| (path, (suspect.contents.count(), frees(&study, &suspect).bytes)))
             .collect();
         for suspect in suspects.iter_mut() {
             let past = found.get(&suspect.path);

@@ -3,6 +3,8 @@
 //! Every process has modules, classes, functions and code, and namespaces that hold them. Data that piles up there has
 //! a container of its own. The kinds are told by type names, as CPython has them, and by what refers to what.
 
+use std::collections::HashMap;
+
 use fixedbitset::FixedBitSet;
 
 use crate::graph::{Amount, Dominators};
@@ -76,6 +78,8 @@ pub struct Kinds<'v> {
     container: Vec<bool>,
     /// The dicts of modules and classes, and the dict of all modules.
     namespaces: FixedBitSet,
+    /// By the dict of a module, the module.
+    modules: HashMap<u32, u32>,
 }
 
 impl<'v> Kinds<'v> {
@@ -98,6 +102,7 @@ impl<'v> Kinds<'v> {
             leaf: by_name(&LEAVES),
             container: by_name(&CONTAINERS),
             namespaces: FixedBitSet::with_capacity(view.node_bound() as usize),
+            modules: HashMap::new(),
         };
         kinds.find_namespaces();
         kinds
@@ -108,7 +113,7 @@ impl<'v> Kinds<'v> {
         let dict = view.type_by_name("dict");
         let module = view.type_by_name("module");
         let has_one = |node: &u32| self.is_program(*node) && !PARTS.contains(&self.type_name(*node));
-        let mut found = Vec::new();
+        let (mut found, mut modules) = (Vec::new(), HashMap::new());
         for node in view.objects().filter(has_one) {
             let mut dicts = Vec::new();
             view.children(node, |child| {
@@ -117,9 +122,12 @@ impl<'v> Kinds<'v> {
                 }
             });
             // A module in C may have dicts in its state, in front of its own; functions refer to their module's.
-            let own = if Some(view.type_id(node)) == module { dicts.last() } else { dicts.first() };
+            let is_module = Some(view.type_id(node)) == module;
+            let own = if is_module { dicts.last() } else { dicts.first() };
             found.extend(own.copied());
+            modules.extend(own.filter(|_| is_module).map(|&dict| (dict, node)));
         }
+        self.modules = modules;
         let heap = view.heap();
         let modules = heap.roots().iter().filter(|root| heap.root_label(root) == "sys.modules");
         found.extend(modules.map(|root| root.node));
@@ -159,6 +167,31 @@ impl<'v> Kinds<'v> {
     /// Whether a type is a built-in container.
     pub fn is_container_type(&self, type_id: u32) -> bool {
         self.container[type_id as usize]
+    }
+
+    /// All modules, each with its dict: `(dict, module)`.
+    pub fn modules(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.modules.iter().map(|(&dict, &module)| (dict, module))
+    }
+
+    /// The module whose dict this is.
+    pub fn module_of_namespace(&self, dict: u32) -> Option<u32> {
+        self.modules.get(&dict).copied()
+    }
+
+    /// The name of the module that the class of an object was made in; none for the classes of Python itself.
+    pub fn module_of_class(&self, node: u32) -> Option<String> {
+        let view = self.view();
+        let own = self.type_name(node);
+        let meta = view.heap().meta()?;
+        let mut found = None;
+        view.children(node, |child| {
+            let class = || meta.types.get(&view.address(child)).filter(|class| class.module != "builtins");
+            if found.is_none() && view.is_live(child) && view.name(child).is_some_and(|name| name == own) {
+                found = class().map(|class| class.module.clone());
+            }
+        });
+        found
     }
 
     /// What the program itself takes: modules, classes, functions, code, and the texts, numbers and tables that these alone

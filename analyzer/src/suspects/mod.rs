@@ -8,6 +8,7 @@
 mod contents;
 mod explore;
 mod kinds;
+mod known;
 mod ordinary;
 mod shared;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::heap::RootReason;
 
 pub use contents::{Contents, Group};
 pub use kinds::Kinds;
+pub use known::better_known;
 pub use ordinary::is_ordinary;
 
 /// Below this, nobody need look.

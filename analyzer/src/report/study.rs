@@ -1,0 +1,44 @@
+//! What the answers about a dump have in common: the kinds of its objects, who keeps what, and a way to each.
+
+use std::cell::OnceCell;
+
+use crate::graph::{Dominators, Ways};
+use crate::heap::View;
+use crate::naming::expression;
+use crate::suspects::{self, Kinds};
+
+use super::words::percent;
+
+/// A view that is being looked into.
+pub struct Study<'v> {
+    /// The view.
+    pub view: &'v View,
+    /// What kind of thing each object is.
+    pub kinds: Kinds<'v>,
+    /// Who alone keeps what.
+    pub dominators: Dominators,
+    ways: OnceCell<Ways>,
+}
+
+impl<'v> Study<'v> {
+    /// Of a view.
+    pub fn of(view: &'v View) -> Self {
+        Study { view, kinds: Kinds::of(view), dominators: Dominators::of(view), ways: OnceCell::new() }
+    }
+
+    /// A way to an object from a root, as a person would name it; empty if no root reaches it.
+    pub fn way(&self, node: u32) -> Vec<u32> {
+        suspects::better_known(&self.kinds, self.ways.get_or_init(|| suspects::ways(&self.kinds)).to(node))
+    }
+
+    /// The same as a Python expression, as far as there is one.
+    pub fn path(&self, node: u32) -> String {
+        let way = self.way(node);
+        expression(self.view, &way, &self.kinds.names().along(&way))
+    }
+
+    /// Bytes in percent of all that the roots reach.
+    pub fn share(&self, bytes: u64) -> f64 {
+        percent(bytes, self.dominators.total().bytes)
+    }
+}
