@@ -216,7 +216,7 @@ fn rows_for_programs_are_kept_as_well() {
     let out = Place::new().ask(
         "select address, type from obj where type like '%ModuleStore' order by address limit 2 --json\n\
          with t as (select 1 a, null b, 'x,y' c) select * from t; --csv\n\
-         select count(*) n from obj where address in #0.address\nselect 1 -- json\n",
+         select count(*) n from obj where address in #0.address\nselect 1 n -- json\n",
     );
     insta::assert_snapshot!(out, @r#"
     {"schema": "heapsee.query/1", "columns": ["address","type"], "rows": [
@@ -228,7 +228,7 @@ fn rows_for_programs_are_kept_as_well() {
     #                 n
     -------- ----------
     #2.0              2
-    #                 1
+    #                 n
     -------- ----------
     #3.0              1
     "#);
