@@ -397,6 +397,7 @@ impl Daemon {
     }
 
     fn ask(&mut self, pid: Option<u32>, name: Option<&str>, force: bool) -> Result<Order, Failure> {
+        self.observer.look_closely();
         self.look();
         let worker = self.choose(pid, name)?;
         let look = self.last.as_ref().ok_or_else(|| Failure::new(Exit::Store, "the workers cannot be looked at"))?;

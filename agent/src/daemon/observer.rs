@@ -116,9 +116,7 @@ impl Observer {
     /// Looks. An error means that nothing is known, and that nothing should be decided.
     pub fn look(&mut self, needs: &Needs) -> io::Result<Look> {
         let before = self.known.len();
-        if self.looks > 0 {
-            self.known.retain_mut(Known::refresh);
-        }
+        self.known.retain_mut(Known::refresh);
         if self.looks.is_multiple_of(FULL_EVERY) || self.known.len() < before {
             self.scan()?;
             self.looks = 0;
@@ -145,6 +143,11 @@ impl Observer {
                 store_full: None,
             },
         })
+    }
+
+    /// Has the next look read the process table.
+    pub fn look_closely(&mut self) {
+        self.looks = 0;
     }
 
     /// Reads the process table, and keeps what is known of those that are still there.

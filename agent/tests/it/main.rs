@@ -1,6 +1,7 @@
 //! The agent against workers that answer as told, and processes that must not be touched.
 
 mod collect;
+mod daemon;
 mod harness;
 mod interrupted;
 mod keeping;
