@@ -10,6 +10,7 @@ pub mod graph;
 pub mod heap;
 pub mod load;
 pub mod naming;
+pub mod owner;
 pub mod render;
 pub mod report;
 pub mod shell;

@@ -3,6 +3,7 @@
 pub mod cut;
 pub mod gc;
 pub mod info;
+pub mod packages;
 pub mod path;
 pub mod query;
 mod question;

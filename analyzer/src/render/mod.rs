@@ -4,6 +4,7 @@ pub mod answers;
 pub mod dominators;
 pub mod grid;
 pub mod json;
+pub mod process;
 pub mod rows;
 pub mod suspects;
 mod table;

@@ -76,7 +76,7 @@ fn copies(out: &mut dyn Write, copies: &[Copies]) -> io::Result<()> {
 /// Characters shown of a value.
 const VALUE: usize = 48;
 
-fn notes(out: &mut dyn Write, notes: &[String]) -> io::Result<()> {
+pub(super) fn notes(out: &mut dyn Write, notes: &[String]) -> io::Result<()> {
     for note in notes {
         writeln!(out, "\nNote: {note}")?;
     }

@@ -6,6 +6,7 @@ pub mod equal;
 pub mod freed;
 pub mod layout;
 pub mod object;
+pub mod packages;
 pub mod path;
 pub mod study;
 pub mod summary;

@@ -1,0 +1,54 @@
+//! Which module a class is from, and with it its instances.
+
+use std::collections::HashMap;
+
+use crate::heap::View;
+use crate::naming::type_of;
+
+/// The classes of a view.
+pub(super) struct Classes<'v> {
+    /// By node of a class: its module.
+    modules: HashMap<u32, &'v str>,
+    /// By type of instances: the classes of that name.
+    of_type: Vec<Vec<u32>>,
+}
+
+impl<'v> Classes<'v> {
+    /// As the sidecar knows them.
+    pub(super) fn of(view: &'v View) -> Classes<'v> {
+        let mut classes = Classes { modules: HashMap::new(), of_type: vec![Vec::new(); view.type_count() as usize] };
+        let types = view.heap().meta().into_iter().flat_map(|meta| &meta.types);
+        for (&address, found) in types {
+            let Some(node) = view.node_of(address).filter(|&node| view.is_live(node)) else { continue };
+            classes.modules.insert(node, found.module.as_str());
+            // Instances of classes in C have the module in front of the name.
+            let name = view.name(node).unwrap_or_default();
+            let long = format!("{}.{name}", found.module);
+            let ids = [view.type_by_name(&name), view.type_by_name(&long)];
+            ids.into_iter().flatten().for_each(|id| classes.of_type[id as usize].push(node));
+        }
+        classes
+    }
+
+    pub(super) fn module_of_class(&self, node: u32) -> Option<&'v str> {
+        self.modules.get(&node).copied()
+    }
+
+    /// Of the class of an object. If several have the same name, the object says which.
+    pub(super) fn module_of_instance<'a>(&'a self, view: &'a View, node: u32) -> Option<&'a str> {
+        match &self.of_type[view.type_id(node) as usize][..] {
+            // What the sidecar left out may still have its module in front.
+            [] => type_of(view, node).rsplit_once('.').map(|(module, _)| module),
+            &[class] => self.module_of_class(class),
+            several => {
+                let mut found = None;
+                view.children(node, |child| {
+                    if several.contains(&child) {
+                        found = Some(child);
+                    }
+                });
+                found.and_then(|class| self.module_of_class(class))
+            }
+        }
+    }
+}

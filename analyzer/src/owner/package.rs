@@ -1,0 +1,161 @@
+//! Which package a module is of: a distribution from PyPI, the standard library, or the application itself.
+
+use std::collections::{BTreeMap, HashMap};
+
+use heapsee_format::meta::Distribution;
+use serde::Serialize;
+
+use crate::heap::{Value, View};
+use crate::naming::type_of;
+
+/// A package.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Package {
+    /// The distribution's name, or that of the topmost module.
+    pub name: String,
+    /// The distribution's version, if known.
+    pub version: Option<String>,
+    /// Where it is from.
+    pub kind: Kind,
+}
+
+/// Where a package is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Installed.
+    Distribution,
+    /// Python's own.
+    StandardLibrary,
+    /// Anything else: what the process was started for.
+    Application,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Distribution => "distribution",
+            Kind::StandardLibrary => "standard library",
+            Kind::Application => "application",
+        })
+    }
+}
+
+/// The modules of a view.
+pub(super) struct Modules<'v> {
+    distributions: Option<&'v BTreeMap<String, Distribution>>,
+    /// By topmost name: where it is from, as far as the modules of that name say.
+    kinds: HashMap<String, Kind>,
+    /// By the dict of a module: its name.
+    by_dict: HashMap<u32, String>,
+}
+
+impl<'v> Modules<'v> {
+    pub(super) fn of(view: &'v View) -> Modules<'v> {
+        let meta = view.heap().meta();
+        let mut modules = Modules {
+            distributions: meta.map(|meta| &meta.distributions),
+            kinds: HashMap::new(),
+            by_dict: HashMap::new(),
+        };
+        let nodes = view.type_by_name("module").map(|id| view.heap().objects_by_type().of_type(id)).unwrap_or_default();
+        for &node in nodes.iter().filter(|&&node| view.is_live(node)) {
+            let Some(name) = view.name(node) else { continue };
+            view.children(node, |child| {
+                if type_of(view, child) == "dict" {
+                    modules.by_dict.insert(child, name.to_string());
+                    if let Some(kind) = kind_of(view, child) {
+                        // A package's own module comes before its submodules only by chance; any of them will do.
+                        modules.kinds.entry(top(&name).to_owned()).or_insert(kind);
+                    }
+                }
+            });
+        }
+        modules
+    }
+
+    /// The module whose globals a function has.
+    pub(super) fn of_function(&self, view: &View, node: u32) -> Option<String> {
+        let mut found = None;
+        view.children(node, |child| {
+            if found.is_none() {
+                found = self.by_dict.get(&child).cloned();
+            }
+        });
+        found
+    }
+
+    pub(super) fn package(&self, module: &str) -> Package {
+        let top = top(module);
+        if let Some(found) = self.distributions.and_then(|all| all.get(top)) {
+            let version = Some(found.version.clone()).filter(|version| !version.is_empty());
+            return Package { name: found.name.clone(), version, kind: Kind::Distribution };
+        }
+        match self.kinds.get(top).copied() {
+            Some(Kind::StandardLibrary) => standard_library(),
+            // Types of C code may name a module that is none; what the interpreter is made of is no application.
+            None if matches!(top, "builtins" | "sys" | "types" | "_io" | "_thread" | "_frozen_importlib") => {
+                standard_library()
+            }
+            kind => Package { name: top.to_owned(), version: None, kind: kind.unwrap_or(Kind::Application) },
+        }
+    }
+}
+
+fn standard_library() -> Package {
+    Package { name: "standard library".to_owned(), version: None, kind: Kind::StandardLibrary }
+}
+
+/// The topmost module of a dotted name.
+fn top(module: &str) -> &str {
+    module.split('.').next().unwrap_or_default()
+}
+
+/// Where a module is from, by what its dict says of its file and its loader.
+fn kind_of(view: &View, dict: u32) -> Option<Kind> {
+    let mut all = Vec::new();
+    view.children(dict, |child| all.push(child));
+    let text = |node: u32| match view.is_live(node).then(|| view.value(node)).flatten() {
+        Some(Value::Text(text)) => Some(text.into_owned()),
+        _ => None,
+    };
+    let mut loader = None;
+    for pair in all.chunks_exact(2) {
+        match text(pair[0]).as_deref() {
+            Some("__file__") => return text(pair[1]).map(|file| kind_of_file(&file)),
+            Some("__loader__") => {
+                let name = view.is_live(pair[1]).then(|| view.name(pair[1])).flatten();
+                // Modules that are part of the interpreter have no file.
+                let is_python = matches!(name.as_deref(), Some("BuiltinImporter" | "FrozenImporter"));
+                loader = is_python.then_some(Kind::StandardLibrary);
+            }
+            _ => {}
+        }
+    }
+    loader
+}
+
+fn kind_of_file(file: &str) -> Kind {
+    if file.contains("/site-packages/") || file.contains("/dist-packages/") {
+        Kind::Distribution
+    } else if ["/lib/python3", "/lib/python2", "/lib64/python3", "/lib64/python2"].iter().any(|lib| file.contains(lib))
+    {
+        Kind::StandardLibrary
+    } else {
+        Kind::Application
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_say_where_a_module_is_from() {
+        assert_eq!(kind_of_file("/usr/lib/python3.11/json/__init__.py"), Kind::StandardLibrary);
+        assert_eq!(kind_of_file("/usr/lib/python3.11/lib-dynload/_json.so"), Kind::StandardLibrary);
+        assert_eq!(kind_of_file("/venv/lib/python3.11/site-packages/django/apps.py"), Kind::Distribution);
+        assert_eq!(kind_of_file("/usr/lib/python3/dist-packages/yaml/__init__.py"), Kind::Distribution);
+        assert_eq!(kind_of_file("/srv/app/wsgi.py"), Kind::Application);
+    }
+}
