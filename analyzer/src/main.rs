@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use heapsee::commands::{cut, gc, info, packages, path, query, shell, summary, suspects, top, use_no_index, waste};
+use heapsee::commands::{cut, diff, gc, info, packages, path, query, shell, summary, suspects, top, use_no_index, waste};
 use heapsee::exit::{Exit, say};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.
@@ -49,6 +49,7 @@ enum Command {
     Query(query::QueryArgs),
     Shell(shell::ShellArgs),
     Waste(waste::WasteArgs),
+    Diff(diff::DiffArgs),
     Packages(packages::PackagesArgs),
     Duplicates(waste::DuplicatesArgs),
 }
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         Command::Gc(args) => gc::run(&args),
         Command::Query(args) => query::run(&args),
         Command::Shell(args) => shell::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Packages(args) => packages::run(&args),
         Command::Waste(args) => waste::run_waste(&args),
         Command::Duplicates(args) => waste::run_duplicates(&args),

@@ -1,6 +1,7 @@
 //! What the program can be told to do, a file for each verb. Here: what they share on a terminal.
 
 pub mod cut;
+pub mod diff;
 pub mod gc;
 pub mod info;
 pub mod packages;

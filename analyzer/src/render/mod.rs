@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod dominators;
+pub mod diff;
 pub mod grid;
 pub mod json;
 pub mod process;

@@ -1,6 +1,7 @@
 //! What a heap says, as values: no I/O, no layout. `render` turns them into text and JSON.
 
 pub mod cut;
+pub mod diff;
 pub mod duplicates;
 pub mod equal;
 pub mod freed;

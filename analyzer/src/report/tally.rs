@@ -35,7 +35,7 @@ impl Whereabouts {
 
     /// A place in words.
     pub fn text(&self, place: u32) -> String {
-        if place == NOWHERE { "nothing that a root reaches".to_owned() } else { self.places.expression(place) }
+        text_of(&self.places, place)
     }
 
     /// The way to one object as an expression.
@@ -43,6 +43,11 @@ impl Whereabouts {
         let path = self.tree.path(node);
         expression(view, &path, &Names::new(view).along(&path))
     }
+}
+
+/// A place in words.
+pub fn text_of(places: &Places, place: u32) -> String {
+    if place == NOWHERE { "nothing that a root reaches".to_owned() } else { places.expression(place) }
 }
 
 /// Objects that have something in common, and where.
@@ -103,12 +108,12 @@ impl<K: Eq + Hash + Copy + Ord> Tally<K> {
 }
 
 impl Tally<u32> {
-    /// The places with most bytes, if the keys are places. Places that differ only in the types on the way are one.
-    pub fn groups(&self, view: &View, whereabouts: &Whereabouts, limit: usize) -> Vec<Group> {
+    /// The places with most bytes, if the keys are places, by what `text` calls them. Places that differ only in the types on the way are one.
+    pub fn groups(&self, view: &View, text: impl Fn(u32) -> String, limit: usize) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         let mut known: HashMap<(String, &str), usize> = HashMap::new();
         for (place, amount, largest) in self.most(usize::MAX) {
-            let key = (whereabouts.text(place), type_of(view, largest));
+            let key = (text(place), type_of(view, largest));
             match known.get(&key) {
                 Some(&at) => groups[at].amount += amount,
                 None => {

@@ -70,7 +70,7 @@ impl Waste {
             kind,
             explanation,
             total: tally.total,
-            places: tally.groups(view, &whereabouts, limit),
+            places: tally.groups(view, |place| whereabouts.text(place), limit),
             values: Vec::new(),
         };
         let mut kinds = vec![

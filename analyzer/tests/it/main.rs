@@ -1,7 +1,9 @@
 //! The analyzer's integration tests, one binary.
 
 mod asked;
+mod diff;
 mod index;
+mod packages;
 mod shell;
 mod sql;
 mod summary;
