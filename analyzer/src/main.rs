@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use heapsee::commands::{cut, diff, gc, info, packages, path, query, shell, summary, suspects, top, use_no_index, waste};
+use heapsee::commands::{
+    cut, diff, gc, info, packages, path, query, shell, summary, suspects, top, use_no_index, waste,
+};
 use heapsee::exit::{Exit, say};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.

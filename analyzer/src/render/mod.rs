@@ -1,8 +1,8 @@
 //! Turning reports into text and JSON. Nothing here computes, and nothing here knows where output goes.
 
 pub mod answers;
-pub mod dominators;
 pub mod diff;
+pub mod dominators;
 pub mod grid;
 pub mod json;
 pub mod process;

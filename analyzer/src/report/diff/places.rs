@@ -54,10 +54,8 @@ impl<'p> Growth<'p> {
             let is_used = whole[place as usize].iter().any(|amount| amount.objects > 0);
             if let (Some(parent), true) = (places.parent(place), is_used) {
                 children[parent as usize].push(place);
-                for dump in 0..dumps {
-                    let amount = whole[place as usize][dump];
-                    whole[parent as usize][dump] += amount;
-                }
+                let amounts = whole[place as usize].clone();
+                whole[parent as usize].iter_mut().zip(amounts).for_each(|(sum, amount)| *sum += amount);
             }
         }
         Growth { places, dumps, own: sums, whole, children }
