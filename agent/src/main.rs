@@ -12,6 +12,7 @@ mod daemon;
 mod discovery;
 mod exit;
 mod files;
+mod hook;
 mod host;
 mod intake;
 mod pipeline;

@@ -55,8 +55,9 @@ fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, 
         host,
         app: process.name().to_owned(),
         trigger: manifest::Trigger::command(),
-        compression: args.compression(),
+        form: args.compression().into(),
         keep: args.keep,
+        keep_free: 0,
     };
     let stored = intake.run(&published, stop, progress)?;
     progress.say(&summary(&stored));

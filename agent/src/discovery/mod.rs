@@ -100,6 +100,11 @@ pub enum Scope {
     Everything,
 }
 
+/// What the application of a process with such a command line or title is called, if that says it; else its server.
+pub fn app_of(argv: &[String]) -> Option<String> {
+    recognise(argv).map(|found| found.app.unwrap_or_else(|| found.server.name().to_owned()))
+}
+
 /// Looks at every process.
 pub fn scan(scope: Scope) -> io::Result<Vec<Process>> {
     let table = read_table()?;

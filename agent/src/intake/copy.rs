@@ -7,14 +7,16 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use age::stream::StreamWriter;
 use heapsee_format::digest::{Digest, Digester};
 use rustix::fs::{Advice, fadvise};
 use zstd::stream::{read::Decoder, write::Encoder};
 
+use super::seal::{self, Recipients};
 use crate::exit::{Exit, Failure};
 
 /// How much is read at a time: a stop request is looked at this often.
-const CHUNK: usize = 1 << 18;
+pub const CHUNK: usize = 1 << 18;
 
 /// How the copy is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,28 @@ impl Compression {
             Compression::None => "",
             Compression::Zstd(_) => ".zst",
         }
+    }
+}
+
+/// How a copy is written.
+#[derive(Clone)]
+pub struct Form {
+    /// How it is compressed.
+    pub compression: Compression,
+    /// Whom it is encrypted to, after that.
+    pub recipients: Option<Recipients>,
+}
+
+impl Form {
+    /// What the stored file has behind the dump's name.
+    pub fn suffix(&self) -> String {
+        format!("{}{}", self.compression.suffix(), if self.recipients.is_some() { seal::SUFFIX } else { "" })
+    }
+}
+
+impl From<Compression> for Form {
+    fn from(compression: Compression) -> Form {
+        Form { compression, recipients: None }
     }
 }
 
@@ -56,13 +80,13 @@ pub fn store(
     from: &mut File,
     to: &Path,
     size: u64,
-    how: Compression,
+    form: &Form,
     on_piece: OnPiece<'_>,
     accept: Accept<'_>,
 ) -> Result<Digests, Failure> {
     let failed = |error| write_failure(to, &error);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
-    let mut sink = Sink::new(Hashing::new(file), how, size).map_err(failed)?;
+    let mut sink = Sink::new(Hashing::new(file), form, size).map_err(failed)?;
     let mut digester = Digester::default();
     let mut done = 0;
     let mut buffer = vec![0; CHUNK];
@@ -122,6 +146,11 @@ pub fn read_back(path: &Path, how: Compression, on_piece: OnPiece<'_>) -> Result
     Ok(Digests { dump: digester.finish(), stored: stored.digester.finish() })
 }
 
+/// Reads a stored file back like [`read_back`], but only its own digest: it is encrypted, or its meaning is known.
+pub fn read_back_stored(path: &Path, on_piece: OnPiece<'_>) -> Result<Digest, Failure> {
+    read_back(path, Compression::None, on_piece).map(|digests| digests.stored)
+}
+
 /// A failure to write below `path`.
 pub fn write_failure(path: &Path, error: &io::Error) -> Failure {
     let advice = match error.kind() {
@@ -147,13 +176,17 @@ fn read_piece(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// Where the copy goes.
 enum Sink {
-    Plain(Hashing),
-    Zstd(Encoder<'static, Hashing>),
+    Plain(Out),
+    Zstd(Encoder<'static, Out>),
 }
 
 impl Sink {
-    fn new(out: Hashing, how: Compression, size: u64) -> io::Result<Sink> {
-        let Compression::Zstd(level) = how else { return Ok(Sink::Plain(out)) };
+    fn new(file: Hashing, form: &Form, size: u64) -> io::Result<Sink> {
+        let out = match &form.recipients {
+            None => Out::Clear(file),
+            Some(recipients) => Out::Sealed(Box::new(recipients.wrap(file)?)),
+        };
+        let Compression::Zstd(level) = form.compression else { return Ok(Sink::Plain(out)) };
         let mut encoder = Encoder::new(out, level)?;
         encoder.include_checksum(true)?;
         // A reader can then show how far it is, and allocate once. Zero would mean an empty file.
@@ -175,7 +208,33 @@ impl Sink {
             Sink::Plain(out) => out,
             Sink::Zstd(out) => out.finish()?,
         };
+        let out = match out {
+            Out::Clear(out) => out,
+            Out::Sealed(out) => out.finish()?,
+        };
         Ok((out.file, out.digester.finish()))
+    }
+}
+
+/// What comes behind the compression.
+enum Out {
+    Clear(Hashing),
+    Sealed(Box<StreamWriter<Hashing>>),
+}
+
+impl Write for Out {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        match self {
+            Out::Clear(out) => out.write(piece),
+            Out::Sealed(out) => out.write(piece),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Out::Clear(out) => out.flush(),
+            Out::Sealed(out) => out.flush(),
+        }
     }
 }
 
@@ -229,7 +288,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let to = directory.path().join("copy");
             let stored =
-                store(&mut source(directory.path()), &to, TEXT.len() as u64, how, &mut |_| Ok(()), &|_| Ok(()))
+                store(&mut source(directory.path()), &to, TEXT.len() as u64, &how.into(), &mut |_| Ok(()), &|_| Ok(()))
                     .unwrap();
             assert_eq!((stored.dump.size, stored.dump.lines), (14, 3));
             assert_eq!(read_back(&to, how, &mut |_| Ok(())).unwrap(), stored);
@@ -242,7 +301,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let to = directory.path().join("copy");
             let stored =
-                store(&mut source(directory.path()), &to, TEXT.len() as u64, how, &mut |_| Ok(()), &|_| Ok(()))
+                store(&mut source(directory.path()), &to, TEXT.len() as u64, &how.into(), &mut |_| Ok(()), &|_| Ok(()))
                     .unwrap();
             let mut bytes = std::fs::read(&to).unwrap();
             *bytes.last_mut().unwrap() ^= 1;
@@ -259,7 +318,7 @@ mod tests {
         let mut from = File::open(&path).unwrap();
         let copy = directory.path().join("copy");
         let refuse = |dump: &Digest| Err(Failure::new(Exit::Verification, dump.size.to_string()));
-        let refused = store(&mut from, &copy, 5, Compression::Zstd(3), &mut |_| Ok(()), &refuse);
+        let refused = store(&mut from, &copy, 5, &Compression::Zstd(3).into(), &mut |_| Ok(()), &refuse);
         assert_eq!(refused, Err(Failure::new(Exit::Verification, CHUNK.to_string())));
     }
 
@@ -269,6 +328,9 @@ mod tests {
         let failure = Failure::new(Exit::Interrupted, "stop");
         let mut stop = |_| Err(failure.clone());
         let (mut from, copy) = (source(directory.path()), directory.path().join("copy"));
-        assert_eq!(store(&mut from, &copy, 14, Compression::None, &mut stop, &|_| Ok(())), Err(failure.clone()));
+        assert_eq!(
+            store(&mut from, &copy, 14, &Compression::None.into(), &mut stop, &|_| Ok(())),
+            Err(failure.clone())
+        );
     }
 }

@@ -137,6 +137,8 @@ pub struct Stored {
     pub name: String,
     /// `zstd` or `none`.
     pub compression: String,
+    /// `age` or `none`: compressed first, then encrypted, and the sidecar too.
+    pub encryption: String,
     /// Bytes.
     pub size: u64,
     /// SHA-256, lower-case hex.

@@ -3,9 +3,12 @@
 
 pub mod catalog;
 pub mod copy;
+pub mod found;
 pub mod manifest;
+pub mod seal;
 pub mod source;
 pub mod store;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 
@@ -16,13 +19,17 @@ use heapsee_format::naming::sidecar_path;
 use jiff::Timestamp;
 
 use crate::exit::{Exit, Failure};
+use crate::pipeline::space;
 use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::trigger::Published;
-use copy::{Compression, Digests};
+use copy::{Compression, Digests, Form};
 use manifest::Manifest;
 use source::{Directory, Original};
 use store::{Draft, Store};
+
+/// The space that is left is looked at after so many bytes of the dump.
+const SPACE_EVERY: u64 = 64 << 20;
 
 /// What is to be taken in, and how.
 pub struct Intake<'a> {
@@ -39,9 +46,11 @@ pub struct Intake<'a> {
     /// Why the dump was taken.
     pub trigger: manifest::Trigger,
     /// How it is stored.
-    pub compression: Compression,
+    pub form: Form,
     /// Whether the worker's files stay.
     pub keep: bool,
+    /// How many bytes stay free on the store's file system.
+    pub keep_free: u64,
 }
 
 /// A dump that was taken in.
@@ -65,44 +74,123 @@ pub enum Originals {
     Stuck(String),
 }
 
+/// What is known of a dump besides its files.
+struct Facts {
+    /// Its path, as the worker sees it.
+    path: String,
+    joined: bool,
+    requested_at: Timestamp,
+    gil_wait_ns: u64,
+    pause_ns: u64,
+}
+
+impl Facts {
+    fn of_block(published: &Published) -> Facts {
+        let view = &published.view;
+        Facts {
+            path: view.last_path.clone(),
+            joined: published.joined,
+            requested_at: requested_at(view),
+            gil_wait_ns: view.gil_wait_ns,
+            pause_ns: view.pause_ns,
+        }
+    }
+
+    fn of_sidecar(original: &Original, directory: &Directory) -> Facts {
+        let meta = &original.meta;
+        Facts {
+            path: directory.path().join(&original.name).to_string_lossy().into_owned(),
+            joined: false,
+            requested_at: meta.trigger.requested_at.parse().unwrap_or_else(|_| Timestamp::now()),
+            gil_wait_ns: meta.timings.gil_wait_ns,
+            pause_ns: meta.timings.pause_ns,
+        }
+    }
+}
+
 impl Intake<'_> {
-    /// Takes the dump in.
+    /// Takes the dump in that a worker has just published.
     pub fn run(&self, published: &Published, stop: &Stop, progress: &Progress) -> Result<Stored, Failure> {
-        let mut original = self.directory.original(&published.view.last_path)?;
+        let original = self.directory.original(&published.view.last_path)?;
         self.check_identity(&original, &published.view)?;
+        self.take(original, &Facts::of_block(published), stop, progress)
+    }
+
+    /// Takes a dump in that was found in the directory.
+    pub fn run_found(&self, original: Original, stop: &Stop, progress: &Progress) -> Result<Stored, Failure> {
+        let facts = Facts::of_sidecar(&original, self.directory);
+        self.take(original, &facts, stop, progress)
+    }
+
+    fn take(&self, mut original: Original, facts: &Facts, stop: &Stop, progress: &Progress) -> Result<Stored, Failure> {
+        self.check_sidecar(&original)?;
         let shown = self.directory.shown(&original.name);
         let kept = || format!("nothing was stored, and the dump was kept as {shown}");
         stop.check(kept)?;
+        if let Some(stored) = self.stored_before(&original, stop)? {
+            return Ok(stored);
+        }
         let draft = self.store.begin()?;
         let digests = self.copy(&mut original, &draft, stop, progress)?;
-        let manifest = self.manifest(&original, published, &digests);
-        draft.write(&manifest.sidecar, &original.sidecar)?;
+        let manifest = self.manifest(&original, facts, &digests);
+        let sidecar = match &self.form.recipients {
+            None => original.sidecar.clone(),
+            Some(recipients) => recipients.seal(&original.sidecar).map_err(|error| {
+                Failure::new(Exit::Store, format!("the sidecar cannot be encrypted: {error}; the dump was kept"))
+            })?,
+        };
+        draft.write(&manifest.sidecar, &sidecar)?;
         draft.write(manifest::NAME, &to_json(&manifest)?)?;
         stop.check(kept)?;
         // From here on the copy is whole: the rest takes no time, and is done even if somebody wants us to stop.
-        let place = self.store.commit(draft, &self.app, &place_name(&published.view, self.worker.pid))?;
+        let place = self.store.commit(draft, &self.app, &place_name(facts.requested_at, self.worker.pid))?;
         Ok(Stored { path: place.join(&manifest.stored.name), originals: self.remove(&original), manifest })
+    }
+
+    /// The dump, if it is in the store already: whoever took it in died before the originals were removed.
+    fn stored_before(&self, original: &Original, stop: &Stop) -> Result<Option<Stored>, Failure> {
+        let Some(entry) = self.store.find(&original.name, &original.meta.file.sha256) else { return Ok(None) };
+        let mut on_piece = |_| stop.check(|| format!("the dump was kept as {}", self.directory.shown(&original.name)));
+        let found = match copy::read_back_stored(&entry.file(), &mut on_piece) {
+            Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+            found => found.ok(),
+        };
+        // A copy that is damaged is none.
+        let is_right = found.is_some_and(|found| found.sha256.eq_ignore_ascii_case(&entry.manifest.stored.sha256));
+        Ok(is_right.then(|| Stored {
+            path: entry.file(),
+            originals: self.remove(original),
+            manifest: entry.manifest.clone(),
+        }))
+    }
+
+    fn wrong(&self, original: &Original, what: String) -> Failure {
+        let shown = self.directory.shown(&original.name);
+        Failure::new(Exit::Verification, format!("the sidecar of {shown} {what}: nothing was stored or deleted"))
+    }
+
+    /// Whether the sidecar is one, and of this dump, as far as it says.
+    fn check_sidecar(&self, original: &Original) -> Result<(), Failure> {
+        let file = &original.meta.file;
+        if !original.meta.schema.starts_with(schema_name(meta::SCHEMA)) {
+            let what = format!("has the schema {:?}, not {:?}", original.meta.schema, meta::SCHEMA);
+            return Err(self.wrong(original, what));
+        }
+        if file.sha256.len() != 64 {
+            return Err(self.wrong(original, "has no SHA-256 of the dump".into()));
+        }
+        if !file.name.is_empty() && file.name != original.name {
+            return Err(self.wrong(original, format!("is that of {:?}", file.name)));
+        }
+        Ok(())
     }
 
     /// Whether the sidecar is that of this worker's dump, as far as it says.
     fn check_identity(&self, original: &Original, view: &ControlView) -> Result<(), Failure> {
-        let (file, process) = (&original.meta.file, &original.meta.process);
-        let wrong = |what: String| {
-            let shown = self.directory.shown(&original.name);
-            Failure::new(Exit::Verification, format!("the sidecar of {shown} {what}: nothing was stored or deleted"))
-        };
-        if !original.meta.schema.starts_with(schema_name(meta::SCHEMA)) {
-            return Err(wrong(format!("has the schema {:?}, not {:?}", original.meta.schema, meta::SCHEMA)));
-        }
-        if file.sha256.len() != 64 {
-            return Err(wrong("has no SHA-256 of the dump".into()));
-        }
-        if !file.name.is_empty() && file.name != original.name {
-            return Err(wrong(format!("is that of {:?}", file.name)));
-        }
+        let process = &original.meta.process;
         let is_other = process.pid != 0 && process.pid != view.pid;
         if is_other || (process.start_time_ticks != 0 && process.start_time_ticks != view.start_time) {
-            return Err(wrong(format!("is that of another process, {}", process.pid)));
+            return Err(self.wrong(original, format!("is that of another process, {}", process.pid)));
         }
         Ok(())
     }
@@ -117,9 +205,10 @@ impl Intake<'_> {
     ) -> Result<Digests, Failure> {
         let expected = &original.meta.file;
         let shown = self.directory.shown(&original.name);
-        let path = draft.path().join(stored_name(&original.name, self.compression));
+        let path = draft.path().join(stored_name(&original.name, &self.form));
         let on_piece = |what, done| {
             progress.file(what, done, expected.size);
+            self.check_space(draft.path(), done, &shown)?;
             stop.check(|| format!("nothing was stored, and the dump was kept as {shown}"))
         };
         let accept = |dump: &Digest| {
@@ -128,10 +217,14 @@ impl Intake<'_> {
                 Failure::new(Exit::Verification, format!("{what}; nothing was stored, and it was kept: dump again"))
             })
         };
-        let (file, how) = (&mut original.file, self.compression);
-        let digests = copy::store(file, &path, expected.size, how, &mut |done| on_piece("storing", done), &accept)?;
-        let again = copy::read_back(&path, how, &mut |done| on_piece("verifying", done))?;
-        if again != digests {
+        let (file, form) = (&mut original.file, &self.form);
+        let digests = copy::store(file, &path, expected.size, form, &mut |done| on_piece("storing", done), &accept)?;
+        let mut on_piece = |done| on_piece("verifying", done);
+        let is_right = match form.recipients {
+            None => copy::read_back(&path, form.compression, &mut on_piece)? == digests,
+            Some(_) => copy::read_back_stored(&path, &mut on_piece)? == digests.stored,
+        };
+        if !is_right {
             return Err(Failure::new(
                 Exit::Store,
                 format!(
@@ -142,17 +235,39 @@ impl Intake<'_> {
         Ok(digests)
     }
 
-    fn manifest(&self, original: &Original, published: &Published, digests: &Digests) -> Manifest {
-        let view = &published.view;
+    /// Looks now and then, after `done` bytes of the dump, whether the store's disk has enough space left.
+    fn check_space(&self, draft: &Path, done: u64, shown: &str) -> Result<(), Failure> {
+        if self.keep_free == 0 || done % SPACE_EVERY >= copy::CHUNK as u64 {
+            return Ok(());
+        }
+        match space(draft) {
+            Ok((free, _)) if free < self.keep_free => {
+                let [free, keep] = [free, self.keep_free].map(crate::render::bytes);
+                let what = format!("the store has only {free} left, and {keep} are to stay free");
+                Err(Failure::new(Exit::Store, format!("{what}: free some space; the dump was kept as {shown}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn manifest(&self, original: &Original, facts: &Facts, digests: &Digests) -> Manifest {
         let digest = digests.dump.clone();
+        let is_sealed = self.form.recipients.is_some();
+        let mut worker = self.worker.clone();
+        let mut sidecar = sidecar_path(Path::new(&original.name)).to_string_lossy().into_owned();
+        if is_sealed {
+            // The manifest is not encrypted, and arguments may hold secrets; the sidecar has them.
+            worker.command_line = Vec::new();
+            sidecar += seal::SUFFIX;
+        }
         Manifest {
             schema: manifest::SCHEMA.into(),
             agent: env!("CARGO_PKG_VERSION").into(),
             host: self.host.clone(),
             app: self.app.clone(),
-            worker: self.worker.clone(),
+            worker,
             trigger: self.trigger.clone(),
-            source: manifest::Source { path: view.last_path.clone(), joined: published.joined },
+            source: manifest::Source { path: facts.path.clone(), joined: facts.joined },
             dump: manifest::Dump {
                 name: original.name.clone(),
                 size: digest.size,
@@ -160,17 +275,18 @@ impl Intake<'_> {
                 sha256: digest.sha256,
             },
             stored: manifest::Stored {
-                name: stored_name(&original.name, self.compression),
-                compression: if self.compression == Compression::None { "none" } else { "zstd" }.into(),
+                name: stored_name(&original.name, &self.form),
+                compression: if self.form.compression == Compression::None { "none" } else { "zstd" }.into(),
+                encryption: if is_sealed { "age" } else { "none" }.into(),
                 size: digests.stored.size,
                 sha256: digests.stored.sha256.clone(),
             },
-            sidecar: sidecar_path(Path::new(&original.name)).to_string_lossy().into_owned(),
+            sidecar,
             times: manifest::Times {
-                requested_at: requested_at(view).to_string(),
+                requested_at: facts.requested_at.to_string(),
                 stored_at: Timestamp::now().to_string(),
-                gil_wait_ns: view.gil_wait_ns,
-                pause_ns: view.pause_ns,
+                gil_wait_ns: facts.gil_wait_ns,
+                pause_ns: facts.pause_ns,
             },
         }
     }
@@ -190,8 +306,8 @@ impl Intake<'_> {
     }
 }
 
-fn stored_name(dump: &str, compression: Compression) -> String {
-    format!("{dump}{}", compression.suffix())
+fn stored_name(dump: &str, form: &Form) -> String {
+    format!("{dump}{}", form.suffix())
 }
 
 fn schema_name(schema: &str) -> &str {
@@ -223,8 +339,8 @@ fn requested_at(view: &ControlView) -> Timestamp {
 }
 
 /// `TIME-PID`, with the time in UTC and without colons, which file systems and copying tools dislike.
-fn place_name(view: &ControlView, pid: u32) -> String {
-    format!("{}-{pid}", requested_at(view).strftime("%Y%m%dT%H%M%SZ"))
+fn place_name(requested_at: Timestamp, pid: u32) -> String {
+    format!("{}-{pid}", requested_at.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 fn to_json(manifest: &Manifest) -> Result<Vec<u8>, Failure> {

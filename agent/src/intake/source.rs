@@ -1,12 +1,15 @@
 //! The worker's side of a collection: its dump directory, the published dump and sidecar in it, and their removal.
 //!
+//! Whoever is about to ask a worker for a dump shares a lock on its directory; who takes in what is found there needs
+//! it alone for a moment. So nobody takes away what somebody else has asked for.
+//!
 //! The directory belongs to somebody who may be hostile, and we may be root. So it is opened once, before the signal,
 //! with the worker's own root as the root of its path; and only a regular file of the worker's user, that is no link,
 //! is read or removed.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -25,16 +28,28 @@ use crate::procfs;
 const SIDECAR_LIMIT: u64 = 8 * meta::SIZE_LIMIT as u64;
 /// openat2 asks to be called again when something in the path was renamed meanwhile.
 const OPEN_RETRIES: u32 = 16;
+/// How often the lock of a directory is asked for.
+const LOCK_RETRIES: u32 = 20;
 
 /// The dump directory of a worker, held open.
 pub struct Directory {
     fd: OwnedFd,
     /// As the worker sees it.
     path: PathBuf,
-    worker_pid: u32,
-    worker_uid: u32,
+    /// The worker, unless the directory was named by its path.
+    worker: Option<Owner>,
     /// Whether the worker sees other mounts than we do.
     elsewhere: bool,
+    /// Shared with all who ask for a dump into it; unlocked when it is closed.
+    _lock: Option<File>,
+}
+
+/// Whose directory it is.
+#[derive(Clone, Debug)]
+struct Owner {
+    pid: u32,
+    /// Of its workers: each takes only part in what is its own.
+    uids: Vec<u32>,
 }
 
 /// A published dump and its sidecar.
@@ -48,6 +63,13 @@ pub struct Original {
     /// The sidecar as it is.
     pub sidecar: Vec<u8>,
     sidecar_file: File,
+}
+
+impl Original {
+    /// Its owner, as the file system says.
+    pub fn uid(&self) -> io::Result<u32> {
+        Ok(self.file.metadata()?.uid())
+    }
 }
 
 impl Directory {
@@ -70,15 +92,87 @@ impl Directory {
             )
         })?;
         let elsewhere = namespace(worker.pid) != namespace(std::process::id());
-        Ok(Directory { fd, path, worker_pid: worker.pid, worker_uid: worker.status.uid, elsewhere })
+        let owner = Owner { pid: worker.pid, uids: vec![worker.status.uid] };
+        let _lock = share(&fd);
+        Ok(Directory { fd, path, worker: Some(owner), elsewhere, _lock })
+    }
+
+    /// Opens a dump directory to look for dumps in it: that of the process `pid` of user `uid`, or, without one, by
+    /// its own path. It takes no lock.
+    pub fn look(path: &Path, worker: Option<(u32, u32)>) -> io::Result<Directory> {
+        let (fd, elsewhere) = match worker {
+            Some((pid, _)) => (open_in_root(pid, path)?, namespace(pid) != namespace(std::process::id())),
+            None => (open_in_root(std::process::id(), path)?, false),
+        };
+        let worker = worker.map(|(pid, uid)| Owner { pid, uids: vec![uid] });
+        Ok(Directory { fd, path: path.to_owned(), worker, elsewhere, _lock: None })
+    }
+
+    /// A further worker has it, of that user.
+    pub fn share_with(&mut self, uid: u32) {
+        if let Some(owner) = self.worker.as_mut().filter(|owner| !owner.uids.contains(&uid)) {
+            owner.uids.push(uid);
+        }
+    }
+
+    /// Its path, as the worker sees it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Device and inode: what it is, whatever its path.
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        let found = rustix::fs::fstat(&self.fd)?;
+        Ok((found.st_dev, found.st_ino))
+    }
+
+    /// Its descriptor.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// The names in it.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::new(self.readable()?)? {
+            names.extend(entry?.file_name().to_str().ok().map(str::to_owned));
+        }
+        Ok(names)
+    }
+
+    /// Opens a dump that was found in it, and sees to it that it is ours: none if somebody is just asking for one
+    /// here, or takes this one in, or has taken it away.
+    pub fn claim(&self, name: &str) -> Result<Option<Original>, Failure> {
+        let lock = self.readable().map(File::from).map_err(|error| {
+            Failure::new(
+                Exit::Permission,
+                format!("the dump directory {} cannot be read: {error}", self.path.display()),
+            )
+        })?;
+        if lock.try_lock().is_err() {
+            return Ok(None);
+        }
+        // Somebody else may have taken it away just now.
+        if rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+            return Ok(None);
+        }
+        let path = self.path.join(name);
+        let original = self.original(&path.to_string_lossy())?;
+        let is_ours = original.file.try_lock().is_ok() && self.still_means(name, &original.file).unwrap_or(false);
+        Ok(is_ours.then_some(original))
+    }
+
+    fn readable(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.fd, ".", flags, Mode::empty())?)
     }
 
     /// Where a person finds a file of that name.
     pub fn shown(&self, name: &str) -> String {
         let path = self.path.join(name);
-        match self.elsewhere {
-            true => format!("/proc/{}/root{}", self.worker_pid, path.display()),
-            false => path.display().to_string(),
+        match (self.elsewhere, &self.worker) {
+            (true, Some(worker)) => format!("/proc/{}/root{}", worker.pid, path.display()),
+            _ => path.display().to_string(),
         }
     }
 
@@ -107,6 +201,10 @@ impl Directory {
         if sidecar.len() as u64 > SIDECAR_LIMIT {
             return Err(wrong(format!("is longer than {SIDECAR_LIMIT} bytes, which no sidecar is")));
         }
+        let owners = [&file, &sidecar_file].map(|file| file.metadata().map(|found| found.uid()).ok());
+        if owners[0] != owners[1] {
+            return Err(wrong("is another user's than the dump".into()));
+        }
         let meta = serde_json::from_slice(&sidecar).map_err(|error| wrong(format!("is no sidecar ({error})")))?;
         Ok(Original { name, file, meta, sidecar, sidecar_file })
     }
@@ -123,12 +221,12 @@ impl Directory {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let is_plain = name.len() < 200 && name.bytes().all(|byte| byte.is_ascii_graphic());
         if path.parent() != Some(&self.path) || !is_plain || parse_dump_name(name).is_none() {
+            let (who, directory) = (self.worker.as_ref().map_or(0, |worker| worker.pid), &self.path);
             return Err(Failure::new(
                 Exit::Verification,
                 format!(
-                    "process {} says it has published {path:?}, which is no dump in its directory {:?}: \
-                     it was left alone",
-                    self.worker_pid, self.path
+                    "process {who} says it has published {path:?}, which is no dump in its directory {directory:?}: \
+                     it was left alone"
                 ),
             ));
         }
@@ -154,11 +252,16 @@ impl Directory {
         })?;
         let file = File::from(fd);
         let found = file.metadata().map_err(|error| Failure::new(Exit::Store, format!("{}: {error}", shown())))?;
-        if !found.is_file() || found.uid() != self.worker_uid {
-            let user = user_name(self.worker_uid);
+        // A second name could be one that somebody gave to a file of another's.
+        let is_plain = found.is_file() && found.nlink() <= 1;
+        let is_strange = |owner: &Owner| !owner.uids.contains(&found.uid());
+        if !is_plain || self.worker.as_ref().is_some_and(is_strange) {
+            let users = self.worker.iter().flat_map(|owner| &owner.uids).map(|&uid| user_name(uid));
+            let users = users.collect::<Vec<_>>().join(" or ");
+            let whose = if users.is_empty() { String::new() } else { format!(" of the worker's user {users}") };
             return Err(Failure::new(
                 Exit::Verification,
-                format!("{} is not a regular file of the worker's user {user}: nothing was stored or deleted", shown()),
+                format!("{} is not a regular file{whose}: nothing was stored or deleted", shown()),
             ));
         }
         Ok(file)
@@ -166,13 +269,32 @@ impl Directory {
 
     /// Removes a name if it still means the file that was read.
     fn remove_file(&self, name: &str, file: &File) -> io::Result<()> {
-        let read = file.metadata()?;
-        let now = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if (now.st_dev, now.st_ino) != (read.dev(), read.ino()) {
+        if !self.still_means(name, file)? {
             return Err(io::Error::other("it was replaced by another file"));
         }
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }
+
+    fn still_means(&self, name: &str, file: &File) -> io::Result<bool> {
+        let read = file.metadata()?;
+        let now = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok((now.st_dev, now.st_ino) == (read.dev(), read.ino()))
+    }
+}
+
+/// Takes the lock that those share who ask for dumps. Whoever holds it alone does so for a moment; a directory that
+/// cannot be read cannot be searched by others of this user either, and one that somebody locks for ever is not
+/// waited for.
+fn share(directory: &OwnedFd) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(directory, ".", flags, Mode::empty()).ok()?);
+    for _ in 0..LOCK_RETRIES {
+        if file.try_lock_shared().is_ok() {
+            return Some(file);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    None
 }
 
 /// Opens a directory by its path in the mount namespace, and under the root, of process `pid`.

@@ -16,6 +16,7 @@ use heapsee_format::naming::parse_temp_name;
 use rustix::fs::OFlags;
 use tempfile::TempDir;
 
+use super::catalog::{Catalog, Entry};
 use super::copy::write_failure;
 use crate::exit::{Exit, Failure};
 use crate::files::{make_directory, own_temp_name, sync_directory};
@@ -53,6 +54,11 @@ impl Store {
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix(&name).rand_bytes(0).permissions(fs::Permissions::from_mode(0o700));
         Ok(Draft { directory: builder.tempdir_in(&self.work).map_err(failed)? })
+    }
+
+    /// The dump of that name and SHA-256, if it is there already.
+    pub fn find(&self, dump: &str, sha256: &str) -> Option<Entry> {
+        Catalog::read(&self.root, &self.host).ok()?.find(dump, sha256).cloned()
     }
 
     /// Gives a draft its place: `APP/HOST/NAME`, or `NAME-2` and so on if there is one of that name.

@@ -1,0 +1,73 @@
+//! Encryption of what is stored, to age recipients (age-encryption.org/v1): who holds a private key can read it with
+//! any age tool. The agent holds none, so it can read back what it wrote but not what that means.
+
+use std::io::{self, Write};
+
+use age::stream::StreamWriter;
+use age::x25519::Recipient;
+
+use crate::exit::{Exit, Failure};
+
+/// What an encrypted file has behind its name.
+pub const SUFFIX: &str = ".age";
+
+/// Who can read it: at least one.
+#[derive(Clone)]
+pub struct Recipients(Vec<Recipient>);
+
+impl Recipients {
+    /// Reads public keys; none if there are none.
+    pub fn parse(keys: &[String]) -> Result<Option<Recipients>, Failure> {
+        let parse = |key: &String| {
+            key.trim().parse::<Recipient>().map_err(|error| {
+                Failure::new(
+                    Exit::Config,
+                    format!("{key:?} is no public key of age ({error}): it begins with age1; age-keygen -y shows it"),
+                )
+            })
+        };
+        let recipients = keys.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        Ok((!recipients.is_empty()).then_some(Recipients(recipients)))
+    }
+
+    /// Encrypts what is written, into `output`.
+    pub fn wrap<W: Write>(&self, output: W) -> io::Result<StreamWriter<W>> {
+        let recipients = self.0.iter().map(|recipient| recipient as &dyn age::Recipient);
+        age::Encryptor::with_recipients(recipients).map_err(io::Error::other)?.wrap_output(output)
+    }
+
+    /// Encrypts something small.
+    pub fn seal(&self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut writer = self.wrap(Vec::new())?;
+        writer.write_all(bytes)?;
+        writer.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_keys_are_told() {
+        let key = age::x25519::Identity::generate();
+        assert!(Recipients::parse(&[]).unwrap().is_none());
+        assert!(Recipients::parse(&[key.to_public().to_string()]).unwrap().is_some());
+        for wrong in ["", "age1", "age1qqqq", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1"] {
+            let failure = Recipients::parse(&[wrong.to_owned()]).err().unwrap();
+            assert!(failure.message.contains("age-keygen -y"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn each_recipient_can_read_it() {
+        let keys = [age::x25519::Identity::generate(), age::x25519::Identity::generate()];
+        let recipients = Recipients::parse(&keys.each_ref().map(|key| key.to_public().to_string())).unwrap().unwrap();
+        let sealed = recipients.seal(b"secret").unwrap();
+        assert!(!sealed.windows(6).any(|window| window == b"secret"));
+        for key in &keys {
+            assert_eq!(age::decrypt(key, &sealed).unwrap(), b"secret");
+        }
+        assert!(age::decrypt(&age::x25519::Identity::generate(), &sealed).is_err());
+    }
+}
