@@ -51,13 +51,10 @@ impl Daemon {
             .into_iter()
             .map(|(rule, why, hold)| json!({ "rule": rule, "why": why, "hold": hold }))
             .collect();
-        let counters: serde_json::Map<String, Value> = self
-            .pipeline
-            .counters()
-            .metrics()
-            .iter()
-            .map(|(name, _, value)| ((*name).to_owned(), Value::from(*value)))
-            .collect();
+        let of_pipeline = self.pipeline.counters();
+        let counts = of_pipeline.metrics().map(|(name, _, value)| (name.to_owned(), Value::from(value)));
+        let gauges = of_pipeline.gauges().map(|(name, _, value)| (name.to_owned(), Value::from(value)));
+        let counters: serde_json::Map<String, Value> = counts.into_iter().chain(gauges).collect();
         json!({
             "schema": "heapsee.agent.status/1",
             "agent": env!("CARGO_PKG_VERSION"),

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ pub struct Forwarder {
     counters: Arc<Mutex<Counters>>,
     round: Arc<Mutex<Round>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    is_woken: AtomicBool,
 }
 
 /// What is known from one round to the next.
@@ -46,22 +48,20 @@ struct Round {
 impl Forwarder {
     /// Nothing is done yet.
     pub fn new(host: String, counters: Arc<Mutex<Counters>>) -> Forwarder {
-        Forwarder { host, counters, round: Arc::default(), thread: Mutex::default() }
+        Forwarder { host, counters, round: Arc::default(), thread: Mutex::default(), is_woken: AtomicBool::new(false) }
     }
 
     /// There is something new to pass on.
     pub fn wake(&self) {
-        // If a round is under way, the next comes soon enough.
-        if let Ok(mut round) = self.round.try_lock() {
-            round.next = None;
-        }
+        self.is_woken.store(true, Ordering::Relaxed);
     }
 
     /// Begins a round if it is time and none is under way.
     pub fn turn(&self, config: &Arc<Config>, stop: &Stop) {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let is_busy = thread.as_ref().is_some_and(|thread| !thread.is_finished());
-        let is_due = || self.round.try_lock().is_ok_and(|round| round.next.is_none_or(|next| Instant::now() >= next));
+        let is_time = || self.round.try_lock().is_ok_and(|round| round.next.is_none_or(|next| Instant::now() >= next));
+        let is_due = || self.is_woken.swap(false, Ordering::Relaxed) || is_time();
         if is_busy || (config.ship.is_none() && config.hook.is_none()) || stop.requested() || !is_due() {
             return;
         }

@@ -2,6 +2,7 @@
 
 mod collect;
 mod daemon;
+mod found;
 mod harness;
 mod interrupted;
 mod keeping;
