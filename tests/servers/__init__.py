@@ -1,0 +1,1 @@
+"""Every server, really run, and dumped at its worst moments."""

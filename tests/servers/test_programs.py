@@ -1,0 +1,88 @@
+"""Programs that are no servers, armed by HEAPSEE_INSTALL=1 alone, dumped at their worst moments."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import dumps, proc
+from harness.service import REPOSITORY, Service, variables_of
+from harness.waiting import wait_until
+from servers import scenes
+from servers.moments import MOMENTS
+
+ENVIRONMENT = variables_of(REPOSITORY / "deploy" / "environment" / "heapsee.env")
+KINDS = ["plain", "daemon", "fork", "spawn", "forkserver", "interpreters"]
+# A fork beside subinterpreters hangs in CPython 3.11, with or without us.
+IMPOSSIBLE = ("interpreters", "forking")
+
+
+class Program(Service):
+    """``servers.program``, which connects to us and takes orders."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__([sys.executable, "-m", "servers.program", kind, "{folder}/orders"], ENVIRONMENT)
+        self.pid = 0
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.folder / "orders"))
+        self._listener.listen()
+        self._listener.settimeout(scenes.SECONDS)
+        self._orders: socket.socket | None = None
+
+    def _is_ready(self) -> bool:
+        """When the process that does the work has connected. Which process that is, a daemon's parent does not say."""
+        self._orders, _ = self._listener.accept()
+        self.pid = int(self._orders.makefile().readline())
+        return True
+
+    def begin(self, moment: str, place: Path) -> None:
+        """Has the program live through the moment."""
+        assert self._orders is not None
+        self._orders.sendall(f"{moment} {place}\n".encode())
+
+    def hang_up(self) -> None:
+        """The program has nothing more to do, and ends."""
+        assert self._orders is not None
+        self._orders.close()
+        self._listener.close()
+
+
+@pytest.fixture(scope="module")
+def program(kind: str) -> Iterator[Program]:
+    with Program(kind) as running:
+        yield running
+        assert running.log.read_text() == ""
+
+
+@pytest.mark.parametrize("kind", KINDS, scope="module")
+def test_idle(program: Program) -> None:
+    dump = scenes.dump_of(program.pid, program.dumps)
+    assert "work" in scenes.functions(dump)
+
+
+@pytest.mark.parametrize(
+    ("kind", "moment"),
+    [(kind, moment) for kind in KINDS for moment in MOMENTS if (kind, moment) != IMPOSSIBLE],
+    scope="module",
+)
+def test_at_its_worst(program: Program, moment: str) -> None:
+    pid, dump = scenes.dump_during(moment, program.begin, program)
+    assert pid == program.pid
+    assert moment in scenes.functions(dump)
+
+
+@pytest.mark.parametrize("kind", KINDS, scope="module")
+def test_it_ends_while_it_dumps(program: Program) -> None:
+    """The last test of each program."""
+    os.kill(program.pid, signal.SIGPROF)
+    program.hang_up()
+    assert program.process.wait(scenes.SECONDS) == 0
+    wait_until("the program to end", lambda: not proc.is_running(program.pid))
+    for path in dumps.published(program.dumps):
+        dumps.verify(path)
