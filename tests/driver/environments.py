@@ -35,6 +35,12 @@ class Machine:
         return list(self.workers.values())[-1]
 
     @property
+    def with_servers(self) -> list[str]:
+        """The minor versions on which every server is run: the oldest and the newest, to save time."""
+        minors = list(self.workers)
+        return sorted({minors[0], minors[-1]}, key=minors.index)
+
+    @property
     def missing(self) -> list[str]:
         """The minor versions that are not here, the oracle's included."""
         missing = [minor for minor in SUPPORTED if minor not in self.workers]
@@ -133,6 +139,18 @@ def worker_environment(python: Python) -> Path:
     interpreter = make_environment(f"venv-{python.minor}", python, "worker.txt")
     install_extension(interpreter)
     return interpreter
+
+
+def add_servers(interpreter: Path) -> None:
+    """Installs the servers into the environment of `interpreter`, unless they are there."""
+    wanted = REQUIREMENTS / "servers.txt"
+    stamp = interpreter.parents[1] / "servers.stamp"
+    mark = fingerprint([], [wanted])
+    if up_to_date(stamp, mark):
+        return
+    say(f"installing the servers into {interpreter.parents[1].relative_to(ROOT)}")
+    run([*pip_install(interpreter), "-r", wanted], quiet=True)
+    stamp.write_text(mark)
 
 
 def oracle_environment(machine: Machine) -> Path | None:

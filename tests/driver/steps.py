@@ -15,6 +15,7 @@ from pathlib import Path
 from console import BUILD, ROOT, StepError, heading, run, say, shown, tests_ignored, tests_passed
 from environments import (
     Machine,
+    add_servers,
     bench_environment,
     build_environment,
     oracle_environment,
@@ -81,12 +82,19 @@ def setup() -> None:
     machine = survey()
     announce(machine)
     build()
-    for python in machine.workers.values():
-        worker_environment(python)
+    worker_environments(machine)
     oracle_environment(machine)
     tools_environment(machine)
     bench_environment(machine)
     say("everything is set up under build/ and target/")
+
+
+def worker_environments(machine: Machine) -> dict[str, Path]:
+    """Minor version → interpreter of its environment, with all in it that the tests need."""
+    interpreters = {python.minor: worker_environment(python) for python in machine.workers.values()}
+    for minor in machine.with_servers:
+        add_servers(interpreters[minor])
+    return interpreters
 
 
 def build() -> None:
@@ -164,10 +172,11 @@ def test() -> None:
     heading("build: the two binaries")
     build()
     oracle = oracle_environment(machine)
-    interpreters = {python.minor: worker_environment(python) for python in machine.workers.values()}
+    interpreters = worker_environments(machine)
     # Side by side, because these tests wait more than they compute.
     with ThreadPoolExecutor(SIDE_BY_SIDE) as lanes:
         running = [lanes.submit(test_worker, *worker, oracle, tally) for worker in interpreters.items()]
+        running += [lanes.submit(test_servers, minor, interpreters[minor], tally) for minor in machine.with_servers]
         for lane in running:
             lane.result()
     say(f"\n{(time.monotonic() - started) / 60:.1f} minutes")
@@ -180,6 +189,11 @@ def test_worker(minor: str, interpreter: Path, oracle: Path | None, tally: Tally
     tally.step(f"CPython {minor}: the extension", lambda: pytest(minor, interpreter, oracle, "pyext/tests"))
     tally.step(f"CPython {minor}: oracles", lambda: pytest(minor, interpreter, oracle, "tests/oracle", *without_meliae))
     tally.step(f"CPython {minor}: end to end", lambda: pytest(minor, interpreter, oracle, "tests/e2e"))
+
+
+def test_servers(minor: str, interpreter: Path, tally: Tally) -> None:
+    """Every server, with this CPython."""
+    tally.step(f"CPython {minor}: servers", lambda: pytest(minor, interpreter, None, "tests/servers"))
 
 
 def attached(interpreter: Path, module: str, env: dict[str, str]) -> None:

@@ -16,12 +16,13 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.gunicorn import TESTS, end_with_parent
 from harness.waiting import wait_until
 
 START_SECONDS = 120.0
+Kind = TypeVar("Kind", bound="Service")
 REPOSITORY = TESTS.parent
 
 
@@ -63,7 +64,7 @@ class Service:
         self._env = {name: value.format(folder=self.folder) for name, value in env.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Service:
+    def __enter__(self: Kind) -> Kind:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEAPSEE_")}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

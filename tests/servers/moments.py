@@ -1,8 +1,8 @@
 """The worst moments for a dump, as seen from within a worker. Each lasts until the test has had enough.
 
-`live_through` connects to the test's socket, and tells the test its pid when the moment has come; it is over when the test
-sends a byte; the worker then answers that it is well. The functions' names show in the dump's stacks, which proves that
-the dump was taken at that very moment. Knows nothing of servers.
+`live_through` connects to the test's socket, and tells the test its pid when the moment has come; it is over when the
+test sends a byte; the worker then answers that it is well. The functions' names show in the dump's stacks: that proves
+that the dump was taken at that very moment. Knows nothing of servers.
 """
 
 from __future__ import annotations
@@ -108,8 +108,7 @@ class Meeting:
 
 
 MOMENTS: dict[str, Callable[[socket.socket], None]] = {
-    moment.__name__: moment
-    for moment in (computing, asleep, reading_a_socket, waiting_for_a_lock, importing, forking)
+    moment.__name__: moment for moment in (computing, asleep, reading_a_socket, waiting_for_a_lock, importing, forking)
 }
 
 

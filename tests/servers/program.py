@@ -51,7 +51,8 @@ def make_interpreters() -> list[object]:
 def main(kind: str, place: str) -> None:
     """Runs as that kind of program."""
     if kind in ("fork", "spawn", "forkserver"):
-        process = multiprocessing.get_context(kind).Process(target=work, args=(place,))
+        multiprocessing.set_start_method(kind)
+        process = multiprocessing.Process(target=work, args=(place,))
         process.start()
         process.join()
         sys.exit(process.exitcode)

@@ -82,6 +82,7 @@ def dump_of(pid: int, folder: Path, number: int = signal.SIGPROF) -> Dump:
 
 def take(pid: int, folder: Path) -> Dump:
     """Waits for a dump of this process, verifies it, and removes it."""
+
     def published() -> Path | None:
         assert proc.is_running(pid), f"process {pid} has ended"
         return next((path for path in dumps.published(folder) if path.name.endswith(f".{pid}.dump")), None)
@@ -160,8 +161,8 @@ def storm(pid: int, folder: Path, status: Callable[[], dict[str, Any]], number: 
         return int(now["dumps_started"] - before["dumps_started"])
 
     after = wait_until("the storm to be over", over, SECONDS)
+    assert after is not None
     assert after["armed"]
     assert after["last_error"] is None
     for _ in range(made(after)):
         take(pid, folder)
-

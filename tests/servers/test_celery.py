@@ -54,7 +54,8 @@ class Celery(Service):
     def ready(self) -> bool:
         """Whether every process of the pool is there and armed."""
         wanted = [self.process.pid, *self.pool()]
-        return len(wanted) == (3 if self.setting.pool else 1) and all(proc.catches(pid, signal.SIGPROF) for pid in wanted)
+        complete = len(wanted) == (3 if self.setting.pool else 1)
+        return complete and all(proc.catches(pid, signal.SIGPROF) for pid in wanted)
 
     def pool(self) -> list[int]:
         """The pids of the pool's processes."""

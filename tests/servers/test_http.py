@@ -38,8 +38,8 @@ MASTER = ["--master", "--processes", "2"]
 class Setting:
     """A server, and who arms heapsee in it.
 
-    `shows`: what blocks, blocks the thread (and not a greenlet, whose stack is no thread's). `code`: how the server ends
-    when it is told to.
+    `shows`: what blocks, blocks the thread (and not a greenlet, whose stack is no thread's). `code`: how the server
+    ends when it is told to.
     """
 
     command: list[str]
