@@ -13,7 +13,7 @@ use pyo3::types::PyDict;
 
 use crate::problem::Problem;
 use crate::snapshot::{self, Request, Target};
-use crate::state::{self, Config, Mode};
+use crate::state::{self, Config, Mode, ValuesMode};
 use crate::trigger::{handler, reserve};
 use crate::walk::{self, Walker};
 use crate::{clock, control, cpython, fork, trigger};
@@ -37,10 +37,18 @@ pub fn install(
     mode: &str,
     chain: bool,
     gil_timeout: Option<f64>,
+    values: &str,
 ) -> PyResult<()> {
     let gil_timeout = gil_timeout.map(checked_timeout).transpose()?;
-    let config =
-        Config { signal, directory: checked_directory(directory)?, mode: checked_mode(mode)?, chain, gil_timeout };
+    let values = checked_values(values)?;
+    let config = Config {
+        signal,
+        directory: checked_directory(directory)?,
+        mode: checked_mode(mode)?,
+        chain,
+        gil_timeout,
+        values,
+    };
     handler::check(signal).map_err(|problem| PyValueError::new_err(problem.0))?;
     prepare(py)?;
     register_with_python(py)?;
@@ -106,6 +114,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("mode", config.as_ref().map(|config| config.mode.name()))?;
     dict.set_item("chain", config.as_ref().is_some_and(|config| config.chain))?;
     dict.set_item("gil_timeout", config.as_ref().and_then(|config| config.gil_timeout).map(|time| time.as_secs_f64()))?;
+    dict.set_item("values", config.as_ref().map(|config| config.values.name()))?;
     dict.set_item("pid", std::process::id())?;
     dict.set_item("control_block", control::visible())?;
     dict.set_item("walker", walker.map(Walker::describe))?;
@@ -193,9 +202,21 @@ pub fn fork_is_over() {
 
 fn dump(py: Python<'_>, target: Target, mode: Mode, signal: Option<i32>) -> PyResult<Option<PathBuf>> {
     prepare(py)?;
-    let request =
-        Request { reason: "call", signal, sender: None, at_ns: clock::now_ns(), target, mode, gil_timeout: None };
+    let request = Request {
+        reason: "call",
+        signal,
+        sender: None,
+        at_ns: clock::now_ns(),
+        target,
+        mode,
+        gil_timeout: None,
+        values: installed_values(),
+    };
     py.detach(|| snapshot::take(request)).map_err(|Problem(text)| DumpError::new_err(text))
+}
+
+fn installed_values() -> ValuesMode {
+    state::lock().config.as_ref().map_or(ValuesMode::Full, |config| config.values)
 }
 
 fn installed_mode() -> Mode {
@@ -239,6 +260,12 @@ fn register_with_python(py: Python<'_>) -> PyResult<()> {
 fn checked_mode(mode: &str) -> PyResult<Mode> {
     Mode::named(mode)
         .ok_or_else(|| PyValueError::new_err(format!("mode is {mode:?}: it must be \"auto\", \"fork\" or \"inline\"")))
+}
+
+fn checked_values(values: &str) -> PyResult<ValuesMode> {
+    ValuesMode::named(values).ok_or_else(|| {
+        PyValueError::new_err(format!("values is {values:?}: it must be \"full\", \"hash\" or \"none\""))
+    })
 }
 
 /// Seconds to wait for the GIL.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heapsee_format::meta;
+use heapsee_format::salted::Salt;
 
 use crate::snapshot::gil::Order;
 use crate::trigger::handler::{Hook, Installed};
@@ -47,6 +48,38 @@ impl Mode {
     }
 }
 
+/// What becomes of values in dumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValuesMode {
+    /// They are written.
+    Full,
+    /// A salted hash stands for each.
+    Hash,
+    /// They are left out.
+    None,
+}
+
+impl ValuesMode {
+    /// The mode called `name`.
+    pub fn named(name: &str) -> Option<ValuesMode> {
+        Some(match name {
+            "full" => ValuesMode::Full,
+            "hash" => ValuesMode::Hash,
+            "none" => ValuesMode::None,
+            _ => return None,
+        })
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            ValuesMode::Full => "full",
+            ValuesMode::Hash => "hash",
+            ValuesMode::None => "none",
+        }
+    }
+}
+
 /// What `install_memory_dumper` was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -60,6 +93,8 @@ pub struct Config {
     pub chain: bool,
     /// How long a dump waits for the GIL before it does without; `None`: for ever.
     pub gil_timeout: Option<Duration>,
+    /// What becomes of values.
+    pub values: ValuesMode,
 }
 
 /// The interpreter, as far as it does not change.
@@ -90,6 +125,8 @@ pub struct State {
     pub walker: Option<&'static Walker>,
     /// The interpreter.
     pub interpreter: Interpreter,
+    /// The salt of hashed values, once there is one. Forked children keep it.
+    pub salt: Option<Salt>,
     /// Distributions by module, once looked for.
     pub distributions: Option<Arc<Distributions>>,
     /// Bytes of the last dump that was published; 0: none yet.
@@ -127,6 +164,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     reserved: BTreeSet::new(),
     walker: None,
     interpreter: Interpreter { version: String::new(), build: String::new(), path: Vec::new() },
+    salt: None,
     distributions: None,
     last_size: 0,
     last_consistency: None,

@@ -88,7 +88,7 @@ def test_children_of_children(forking):
         "pid = os.fork()\n"
         "if pid == 0:\n"
         "    os.close(end); grandchild = os.fork()\n"
-        "    if grandchild: os.write(tell, b'%d' % grandchild)\n"
+        "    if not grandchild: os.write(tell, b'%d' % os.getpid())\n"
         "    while os.read(stay, 1): pass\n"
         "    if grandchild: os.waitpid(grandchild, 0)\n"
         "    os._exit(0)\n"

@@ -11,5 +11,6 @@ pub mod line;
 pub mod meta;
 pub mod naming;
 pub mod parse;
+pub mod salted;
 pub mod text;
 pub mod tolerant;

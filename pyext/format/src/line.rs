@@ -64,6 +64,18 @@ impl<'a> LineWriter<'a> {
         self.out.push(b'"');
     }
 
+    /// What stands for a value that is not to be told.
+    pub fn hidden_value(&mut self, hash: u64) {
+        self.out.extend_from_slice(b", \"value\": ");
+        push_hidden(self.out, hash);
+    }
+
+    /// What stands for a name that is not to be told.
+    pub fn hidden_name(&mut self, hash: u64) {
+        self.out.extend_from_slice(b", \"name\": ");
+        push_hidden(self.out, hash);
+    }
+
     /// An integer value.
     pub fn int(&mut self, value: i64) {
         self.out.extend_from_slice(b", \"value\": ");
@@ -98,6 +110,14 @@ pub fn encode_name(out: &mut Vec<u8>, name: impl Iterator<Item = u32>) {
             _ => push_code_point(out, code),
         }
     }
+}
+
+/// `"#0123456789abcdef"`.
+fn push_hidden(out: &mut Vec<u8>, hash: u64) {
+    out.extend_from_slice(b"\"#");
+    push_hex(out, (hash >> 32) as u32, 8, b"0123456789abcdef");
+    push_hex(out, hash as u32, 8, b"0123456789abcdef");
+    out.push(b'"');
 }
 
 fn push_char(out: &mut Vec<u8>, code: u32, charset: Charset) {

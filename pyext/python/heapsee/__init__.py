@@ -33,7 +33,9 @@ __all__ = [
 _PIECE = 1 << 20
 
 
-def install_memory_dumper(dump_signal=_SIGPROF, *, directory=None, mode="auto", chain=False, gil_timeout=10.0):
+def install_memory_dumper(
+    dump_signal=_SIGPROF, *, directory=None, mode="auto", chain=False, gil_timeout=10.0, values="full"
+):
     """Have ``dump_signal`` make a heap dump of this process, and of every process forked from it.
 
     :param dump_signal: a signal number, by default SIGPROF. Only signals that somebody sent count (root, or the same
@@ -47,7 +49,12 @@ def install_memory_dumper(dump_signal=_SIGPROF, *, directory=None, mode="auto", 
         "fork-without-gil"`` in its sidecar: it is of one moment, but what was being changed at that moment stands in it
         half changed. ``None``: wait for ever.
     :param chain: when the signal has a handler already, call both. Otherwise that is an error.
-    :raises ValueError: the signal cannot be used, the directory does not exist, the mode or the timeout is none.
+    :param values: what becomes of what strings, bytes and ints hold. ``"full"``: written, cut to 100 characters.
+        ``"hash"``: a salted hash of the whole, so that what is there many times can still be found. ``"none"``: left
+        out. Lengths, sizes and references stay, and so do the names that the program's code uses: of types, attributes,
+        variables, functions and modules.
+    :raises ValueError: the signal cannot be used, the directory does not exist, the mode, the timeout or ``values`` is
+        none of those above.
     :raises RuntimeError: the signal has a handler already, or this interpreter is not supported.
 
     May be called from any thread, and again: with other arguments it changes what is installed. Signals that come
@@ -55,7 +62,7 @@ def install_memory_dumper(dump_signal=_SIGPROF, *, directory=None, mode="auto", 
     """
     if directory is None:
         directory = _temporary_directory()
-    _heapsee.install(int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain), gil_timeout)
+    _heapsee.install(int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain), gil_timeout, values)
 
 
 def uninstall_memory_dumper():

@@ -17,6 +17,7 @@ class Status(TypedDict):
     mode: str | None
     chain: bool
     gil_timeout: float | None
+    values: str | None
     pid: int
     control_block: bool
     walker: str | None
@@ -44,6 +45,7 @@ def install_memory_dumper(
     mode: str = "auto",
     chain: bool = False,
     gil_timeout: float | None = 10.0,
+    values: str = "full",
 ) -> None: ...
 def uninstall_memory_dumper() -> None: ...
 def dump_memory(signum: int | None = None, frame: FrameType | None = None) -> str: ...

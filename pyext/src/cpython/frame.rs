@@ -14,7 +14,7 @@ use super::Object;
 pub(super) struct Code {
     base: ffi::PyObject,
     counts: [i32; 7],
-    code_to_cellvars: [*mut ffi::PyObject; 6],
+    pub(super) code_to_cellvars: [*mut ffi::PyObject; 6],
     cell2arg: *mut isize,
     pub(super) filename: *mut ffi::PyObject,
     pub(super) name: *mut ffi::PyObject,
@@ -25,7 +25,7 @@ pub(super) struct Code {
 #[repr(C)]
 pub(super) struct Code {
     base: ffi::PyVarObject,
-    consts_names_exceptiontable: [*mut ffi::PyObject; 3],
+    pub(super) consts_names_exceptiontable: [*mut ffi::PyObject; 3],
     flags: i32,
     #[cfg(not(Py_3_12))]
     warmup_and_linearray_entry_size: [i16; 2],
@@ -35,7 +35,7 @@ pub(super) struct Code {
     nlocals_to_nfreevars: [i32; 4],
     #[cfg(Py_3_12)]
     framesize_to_version: [i32; 5],
-    localsplusnames_kinds: [*mut ffi::PyObject; 2],
+    pub(super) localsplusnames_kinds: [*mut ffi::PyObject; 2],
     pub(super) filename: *mut ffi::PyObject,
     pub(super) name: *mut ffi::PyObject,
 }
@@ -126,6 +126,40 @@ impl<'h> Object<'h> {
     pub fn code_filename(self) -> Option<Object<'h>> {
         // SAFETY: callers ask only what `frame_code` gave.
         unsafe { self.field((*self.as_ptr().cast::<Code>()).filename) }
+    }
+
+    /// The names that a code object uses: of variables, attributes, what it imports.
+    pub fn code_identifiers(self) -> impl Iterator<Item = Object<'h>> {
+        // SAFETY: callers ask only code objects, which keep their tuples alive.
+        let tuples = unsafe {
+            let code = self.as_ptr().cast::<Code>();
+            #[cfg(not(Py_3_11))]
+            let [_, _, names, locals, free, cells] = (*code).code_to_cellvars;
+            #[cfg(Py_3_11)]
+            let [_, names, _] = (*code).consts_names_exceptiontable;
+            #[cfg(Py_3_11)]
+            let [locals, _] = (*code).localsplusnames_kinds;
+            #[cfg(not(Py_3_11))]
+            let tuples = [names, locals, free, cells];
+            #[cfg(Py_3_11)]
+            let tuples = [names, locals];
+            tuples.map(|tuple| self.field(tuple))
+        };
+        tuples.into_iter().flatten().flat_map(Object::tuple_items)
+    }
+
+    /// `co_consts` of a code object.
+    pub fn code_constants(self) -> impl Iterator<Item = Object<'h>> {
+        // SAFETY: as above.
+        let constants = unsafe {
+            let code = self.as_ptr().cast::<Code>();
+            #[cfg(not(Py_3_11))]
+            let [_, constants, ..] = (*code).code_to_cellvars;
+            #[cfg(Py_3_11)]
+            let [constants, ..] = (*code).consts_names_exceptiontable;
+            self.field(constants)
+        };
+        constants.into_iter().flat_map(Object::tuple_items)
     }
 
     /// `co_name` of a code object.

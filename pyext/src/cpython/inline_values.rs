@@ -170,6 +170,19 @@ impl<'h> InlineValues<'h> {
     }
 }
 
+/// The names of the attributes that instances of `ty` share.
+pub fn shared_names<'h>(ty: TypeObject<'h>) -> impl Iterator<Item = Object<'h>> {
+    // SAFETY: a heap type has this structure; keys that are not null are shared keys that the type keeps alive.
+    let keys = unsafe {
+        let of_heap_type = || (*ty.object().as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_cached_keys.cast::<Keys>();
+        if ty.is_heap_type() { of_heap_type() } else { std::ptr::null_mut() }
+    };
+    // SAFETY: as above; of split keys the entries have names.
+    let len = unsafe { if keys.is_null() || (*keys).kind != SPLIT { 0 } else { (*keys).nentries } };
+    // SAFETY: within the entries; the type keeps the names alive.
+    (0..len).filter_map(move |i| unsafe { ty.object().field((*entries(keys).offset(i)).key) })
+}
+
 /// `DK_UNICODE_ENTRIES`: the entries lie behind the index.
 ///
 /// # Safety

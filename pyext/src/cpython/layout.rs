@@ -27,13 +27,19 @@ pub fn table() -> Vec<(&'static str, &'static str, usize)> {
         ("PyHeapTypeObject", "ht_cached_keys", offset_of!(ffi::PyHeapTypeObject, ht_cached_keys)),
         ("PyDictObject", "ma_used", offset_of!(ffi::PyDictObject, ma_used)),
         ("PySetObject", "used", offset_of!(ffi::PySetObject, used)),
+        ("PyFunctionObject", "func_globals", offset_of!(ffi::PyFunctionObject, func_globals)),
+        ("PyFunctionObject", "func_code", offset_of!(ffi::PyFunctionObject, func_code)),
         ("PyFunctionObject", "func_name", offset_of!(ffi::PyFunctionObject, func_name)),
         ("PyMethodDescrObject", "d_method", offset_of!(ffi::PyMethodDescrObject, d_method)),
         ("PyMemberDef", "offset", offset_of!(ffi::PyMemberDef, offset)),
     ];
     table.extend(gc::layout());
+    #[cfg(not(Py_3_11))]
+    table.push(("PyCodeObject", "co_code", offset_of!(Code, code_to_cellvars)));
     #[cfg(Py_3_11)]
     table.extend([
+        ("PyCodeObject", "co_consts", offset_of!(Code, consts_names_exceptiontable)),
+        ("PyCodeObject", "co_localsplusnames", offset_of!(Code, localsplusnames_kinds)),
         ("struct _dictkeysobject", "dk_log2_index_bytes", offset_of!(Keys, log2_index_bytes)),
         ("struct _dictkeysobject", "dk_kind", offset_of!(Keys, kind)),
         ("struct _dictkeysobject", "dk_usable", offset_of!(Keys, usable)),

@@ -134,17 +134,43 @@ impl<'h> Object<'h> {
         (0..len).filter_map(move |i| unsafe { self.field(ffi::PyList_GET_ITEM(self.as_ptr(), i)) })
     }
 
+    /// The namespace of a module.
+    pub fn module_dict(self) -> Option<Object<'h>> {
+        // SAFETY: callers ask only modules; a module keeps its dict alive.
+        unsafe { self.field(ffi::PyModule_GetDict(self.as_ptr())) }
+    }
+
     /// `__name__` of a module, as its dict has it.
     pub fn module_name(self) -> Option<Object<'h>> {
-        // SAFETY: callers ask only modules; a module keeps its dict alive.
-        let dict = unsafe { self.field(ffi::PyModule_GetDict(self.as_ptr())) }?;
-        dict::entries(dict).find(|(key, _)| key.str_equals("__name__")).map(|(_, name)| name)
+        dict::entries(self.module_dict()?).find(|(key, _)| key.str_equals("__name__")).map(|(_, name)| name)
     }
 
     /// `__name__` of a Python function.
     pub fn function_name(self) -> Option<Object<'h>> {
         // SAFETY: callers ask only functions; a function keeps its name alive.
         unsafe { self.field((*self.as_ptr().cast::<ffi::PyFunctionObject>()).func_name) }
+    }
+
+    /// The code of a Python function.
+    pub fn function_code(self) -> Option<Object<'h>> {
+        // SAFETY: callers ask only functions; a function keeps its code alive.
+        unsafe { self.field((*self.as_ptr().cast::<ffi::PyFunctionObject>()).func_code) }
+    }
+
+    /// The namespace in which a Python function runs.
+    pub fn function_globals(self) -> Option<Object<'h>> {
+        // SAFETY: as above, of its globals.
+        unsafe { self.field((*self.as_ptr().cast::<ffi::PyFunctionObject>()).func_globals) }
+    }
+
+    /// The items of a tuple itself; nothing for any other object.
+    pub(super) fn tuple_items(self) -> impl Iterator<Item = Object<'h>> + use<'h> {
+        // SAFETY: the check comes before the reads; a tuple keeps its items alive.
+        let len = unsafe {
+            if ffi::PyTuple_CheckExact(self.as_ptr()) == 0 { 0 } else { ffi::PyTuple_GET_SIZE(self.as_ptr()) }
+        };
+        // SAFETY: as above, within the tuple.
+        (0..len).filter_map(move |i| unsafe { self.field(ffi::PyTuple_GET_ITEM(self.as_ptr(), i)) })
     }
 
     /// `len()` of a set or frozenset.

@@ -72,7 +72,7 @@ impl<'h> TypeObject<'h> {
     }
 
     /// The types to look an attribute up in, in order. Types that are not ready yet have none.
-    pub(super) fn mro(self) -> impl Iterator<Item = TypeObject<'h>> {
+    pub fn mro(self) -> impl Iterator<Item = TypeObject<'h>> {
         let mro = self.raw().tp_mro;
         let len = if mro.is_null() {
             0
@@ -87,7 +87,7 @@ impl<'h> TypeObject<'h> {
     }
 
     /// The type's own namespace.
-    pub(super) fn namespace(self) -> Option<Object<'h>> {
+    pub fn namespace(self) -> Option<Object<'h>> {
         // From 3.12 the dict of a static builtin type belongs to the interpreter; PyType_GetDict knows where. The
         // reference it returns is given back at once: the type keeps its dict alive. Not so for other types: their
         // dicts' pages would be copied in a forked heap for nothing but that.
@@ -111,7 +111,7 @@ impl<'h> TypeObject<'h> {
     }
 
     /// What the type's own namespace has under `name`.
-    pub(super) fn own_attribute(self, name: &str) -> Option<Object<'h>> {
+    pub fn own_attribute(self, name: &str) -> Option<Object<'h>> {
         dict::entries(self.namespace()?).find(|(key, _)| key.str_equals(name)).map(|(_, value)| value)
     }
 
@@ -207,6 +207,11 @@ impl TypeObject<'_> {
     /// `types.FrameType`.
     pub fn is_frame(self) -> bool {
         self.is(&raw mut ffi::PyFrame_Type)
+    }
+
+    /// `types.CodeType`.
+    pub fn is_code(self) -> bool {
+        self.is(&raw mut ffi::PyCode_Type)
     }
 
     /// `types.FunctionType`.

@@ -22,12 +22,14 @@ use std::time::{Duration, Instant};
 
 use heapsee_format::control::{ControlPage, Outcome};
 use heapsee_format::meta;
+use heapsee_format::salted::{SALT_SIZE, Salt};
 use jiff::civil::DateTime;
 
 use crate::problem::{Problem, explain};
-use crate::state::{self, Distributions, Mode, Turn};
+use crate::state::{self, Distributions, Mode, Turn, ValuesMode};
 use crate::trigger::handler::{self, Sender};
 use crate::walk::around::Around;
+use crate::walk::secrecy::Values;
 use crate::walk::{self, Walker};
 use crate::{clock, control, distributions, process_info};
 use ways::Consistency;
@@ -71,6 +73,8 @@ pub struct Request {
     pub mode: Mode,
     /// How long to wait for the GIL before it is done without; `None`: for ever. Not for a call, which has it.
     pub gil_timeout: Option<Duration>,
+    /// What becomes of values.
+    pub values: ValuesMode,
 }
 
 /// All that is known before the heap is held: made in the worker, used by whoever writes.
@@ -189,11 +193,17 @@ fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Resu
     let walker = walker.ok_or_else(|| Problem("heapsee's walker was never made: install heapsee first".to_owned()))?;
     let memory = process_info::memory();
     preflight::check(&request, &memory, last_size).map_err(Failure::Refused)?;
+    let values = values(request.values)?;
+    let mut process = process_info::process();
+    if request.values != ValuesMode::Full {
+        // Arguments are values too, passwords among them.
+        process.command_line.truncate(1);
+    }
     let meta = meta::Meta {
         schema: meta::SCHEMA.to_owned(),
         heapsee: env!("CARGO_PKG_VERSION").to_owned(),
         host: process_info::host(),
-        process: process_info::process(),
+        process,
         python: meta::Python { version: interpreter.version, build: interpreter.build },
         trigger: meta::Trigger {
             reason: request.reason.to_owned(),
@@ -202,7 +212,7 @@ fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Resu
             sender_uid: request.sender.map(|sender| sender.uid),
             requested_at: clock::rfc3339(request.at_ns),
         },
-        snapshot: meta::Snapshot { values: "full".to_owned(), ..Default::default() },
+        snapshot: meta::Snapshot { values: request.values.name().to_owned(), ..Default::default() },
         memory,
         ..Default::default()
     };
@@ -213,12 +223,35 @@ fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Resu
         distributions: distributions::known(&interpreter.path),
         page,
         walker,
-        options: walk::Options { around: around.map(|around| Around::clone(&around)).unwrap_or_default() },
+        options: walk::Options { values, around: around.map(|around| Around::clone(&around)).unwrap_or_default() },
         gil_timeout: request.gil_timeout,
         from_signal: request.sender.is_some(),
         asked,
     };
     Ok((job, request.mode))
+}
+
+/// What the walk needs to know of values; makes the process's salt at the first need.
+fn values(mode: ValuesMode) -> Result<Values, Problem> {
+    Ok(match mode {
+        ValuesMode::Full => Values::Full,
+        ValuesMode::None => Values::None,
+        ValuesMode::Hash => Values::Hash(salt()?),
+    })
+}
+
+fn salt() -> Result<Salt, Problem> {
+    if let Some(salt) = &state::lock().salt {
+        return Ok(salt.clone());
+    }
+    let mut random = [0; SALT_SIZE];
+    // SAFETY: the buffer is writable for its size. Up to 256 bytes come whole or not at all.
+    let n = unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
+    if n != SALT_SIZE as isize {
+        let error = std::io::Error::last_os_error();
+        return Err(Problem(format!("cannot make a salt to hash values with: {}", explain(&error))));
+    }
+    Ok(state::lock().salt.get_or_insert(Salt::new(&random)).clone())
 }
 
 fn nanoseconds(since: Instant) -> u64 {

@@ -65,5 +65,6 @@ fn answer() {
         target: Target::Directory(config.directory),
         mode: config.mode,
         gil_timeout: config.gil_timeout,
+        values: config.values,
     });
 }

@@ -7,6 +7,7 @@ use heapsee_format::meta::Counts;
 
 use super::around::Around;
 use super::referents::Referents;
+use super::secrecy::{Names, Writer};
 use super::types::{Kind, TypeInfo, Types};
 use super::visited::Visited;
 use super::{Options, Sink};
@@ -31,6 +32,7 @@ pub struct Walk<'h, 's> {
     bytes_written: u64,
     counts: Counts,
     around: &'s Around,
+    writer: Writer<'s>,
     skipped_objects: Vec<u64>,
     sink: &'s mut dyn Sink,
 }
@@ -49,7 +51,7 @@ pub struct Walked<'h> {
 
 impl<'h, 's> Walk<'h, 's> {
     /// A walk that writes to `sink`. `running` are the addresses of the frames of running calls.
-    pub fn new(mut running: Vec<u64>, options: &'s Options, sink: &'s mut dyn Sink) -> Self {
+    pub fn new(mut running: Vec<u64>, options: &'s Options, names: Names, sink: &'s mut dyn Sink) -> Self {
         running.sort_unstable();
         Walk {
             types: Types::default(),
@@ -63,6 +65,7 @@ impl<'h, 's> Walk<'h, 's> {
             bytes_written: 0,
             counts: Counts::default(),
             around: &options.around,
+            writer: Writer { values: &options.values, names },
             skipped_objects: Vec::new(),
             sink,
         }
@@ -119,7 +122,7 @@ impl<'h, 's> Walk<'h, 's> {
         let referents = self.referents.of(object, info, inline.as_ref(), is_running);
 
         let mut line = LineWriter::start(&mut self.lines, address, &info.encoded_name, size);
-        describe(object, info, &mut line);
+        describe(object, info, &self.writer, &mut line);
         line.refs(referents.iter().map(|referent| referent.address()));
 
         if info.kind == Kind::Type {
@@ -174,7 +177,7 @@ fn write_around<'h>(object: Object<'h>, info: &TypeInfo<'h>, lines: &mut Vec<u8>
 }
 
 /// Writes `name`, `len` and `value`, where the object has them.
-fn describe<'h>(object: Object<'h>, info: &TypeInfo<'h>, line: &mut LineWriter<'_>) {
+fn describe<'h>(object: Object<'h>, info: &TypeInfo<'h>, writer: &Writer<'_>, line: &mut LineWriter<'_>) {
     match info.kind {
         Kind::Dict | Kind::DictSubclass => line.len(dict::len(object)),
         Kind::Sequence => line.len(object.item_count()),
@@ -183,37 +186,41 @@ fn describe<'h>(object: Object<'h>, info: &TypeInfo<'h>, line: &mut LineWriter<'
             if let Some(characters) = object.characters() {
                 let charset = if info.kind == Kind::Str { Charset::Unicode } else { Charset::Latin1 };
                 line.len(characters.len() as u64);
-                line.text(characters.iter(), charset);
+                writer.text(object, characters, charset, line);
             }
         }
         Kind::Bytes => {
             line.len(object.item_count());
-            line.text(object.bytes().iter().map(|&byte| u32::from(byte)), Charset::Latin1);
+            writer.bytes(object.bytes(), line);
         }
         Kind::Int => {
             if let Some(value) = long::value(object) {
-                line.int(value);
+                writer.int(value, line);
             }
         }
         Kind::Bool => line.bool(long::is_true(object)),
-        Kind::Module => name(object.module_name(), line),
-        Kind::Function => name(object.function_name(), line),
+        Kind::Module => {
+            if let Some(name) = object.module_name() {
+                writer.module(name, line);
+            }
+        }
+        Kind::Function => {
+            if let Some(name) = object.function_name() {
+                writer.function(name, line);
+            }
+        }
         Kind::Type => {
             if let Some(ty) = object.as_type() {
                 line.name(ty.tp_name().chars().map(u32::from));
             }
         }
         Kind::Frame => {
-            if let Some(characters) = object.frame_code().and_then(Object::code_name).and_then(Object::characters) {
-                line.text(characters.iter(), Charset::Latin1);
+            if let Some(name) = object.frame_code().and_then(Object::code_name)
+                && let Some(characters) = name.characters()
+            {
+                writer.text(name, characters, Charset::Latin1, line);
             }
         }
         Kind::Other => {}
-    }
-}
-
-fn name(name: Option<Object<'_>>, line: &mut LineWriter<'_>) {
-    if let Some(characters) = name.and_then(Object::characters) {
-        line.name(characters.iter());
     }
 }

@@ -9,6 +9,7 @@ mod emit;
 mod reachable;
 mod referents;
 mod report;
+pub mod secrecy;
 mod types;
 mod visited;
 
@@ -27,6 +28,7 @@ use around::Around;
 use emit::Walk;
 pub use reachable::{reachable, write_reachable};
 use referents::Referents;
+use secrecy::{Names, Values};
 use types::TypeInfo;
 
 /// What a walker can refuse to be made for.
@@ -63,6 +65,8 @@ pub struct Moment {
 pub struct Options {
     /// What to step around.
     pub around: Around,
+    /// What becomes of values.
+    pub values: Values,
 }
 
 /// Where lines go.
@@ -185,6 +189,14 @@ impl Moment {
         self.threads.iter().flat_map(|thread| thread.frames(heap)).map(Object::address).collect()
     }
 
+    /// All objects that the collector tracks.
+    fn tracked<'h>(&'h self, heap: &'h StillHeap, walker: &'h Walker) -> impl Iterator<Item = Object<'h>> {
+        let listed = walker.lists.iter().flat_map(|lists| lists.objects(heap));
+        // SAFETY: the moment holds the list.
+        let list = self.tracked.as_ref().and_then(|list| unsafe { Object::from_ptr(heap, list.as_ptr()) });
+        listed.chain(list.into_iter().flat_map(Object::items))
+    }
+
     /// Gives back what the moment holds.
     pub fn release(self, py: Python<'_>) {
         self.threads.release(py);
@@ -206,18 +218,9 @@ pub unsafe fn walk(walker: &Walker, moment: &Moment, options: &Options, sink: &m
     // A C `__sizeof__` that fails makes an exception, which the collector tracks: it must not begin to collect.
     // SAFETY: this thread has the GIL, or is the only one of a forked copy.
     let _collector_off = unsafe { walker.collector.off() };
-    let mut walk = Walk::new(moment.running_frames(&heap), options, sink);
-    if let Some(lists) = walker.lists {
-        for object in lists.objects(&heap) {
-            walk.follow(object)?;
-        }
-    } else if let Some(tracked) = &moment.tracked {
-        // SAFETY: the moment holds the list.
-        if let Some(list) = unsafe { Object::from_ptr(&heap, tracked.as_ptr()) } {
-            for object in list.items() {
-                walk.follow(object)?;
-            }
-        }
+    let mut walk = Walk::new(moment.running_frames(&heap), options, names(&heap, walker, moment, options), sink);
+    for object in moment.tracked(&heap, walker) {
+        walk.follow(object)?;
     }
     for thread in moment.threads.iter() {
         for frame in thread.frames(&heap) {
@@ -229,6 +232,24 @@ pub unsafe fn walk(walker: &Walker, moment: &Moment, options: &Options, sink: &m
     }
     let walked = walk.finish()?;
     Ok(report::report(&heap, moment, walked))
+}
+
+/// The names in the heap, where they have to be known.
+fn names(heap: &StillHeap, walker: &Walker, moment: &Moment, options: &Options) -> Names {
+    let mut names = Names::default();
+    if matches!(options.values, Values::Full) {
+        return names;
+    }
+    for object in moment.tracked(heap, walker) {
+        names.learn(object);
+    }
+    for frame in moment.threads.iter().flat_map(|thread| thread.frames(heap)) {
+        names.learn(frame);
+    }
+    if let Some((_, modules)) = moment.dicts.objects(heap).find(|&(label, _)| label == "sys.modules") {
+        names.learn_modules(modules);
+    }
+    names
 }
 
 /// Bytes of `object` alone, as its line would say.

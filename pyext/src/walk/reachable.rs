@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use super::around::Around;
 use super::emit::Walk;
 use super::referents::Referents;
+use super::secrecy::Names;
 use super::types::Types;
 use super::visited::Visited;
 use super::{Options, Sink, Walker};
@@ -46,10 +47,10 @@ pub fn write_reachable(walker: &Walker, starts: &[Bound<'_, PyAny>], out: &mut d
     // SAFETY: the GIL is held.
     let collector_off = unsafe { walker.collector.off() };
     let (options, mut lines) = (Options::default(), Lines(out));
-    let mut walk = Walk::new(moment.running_frames(&heap), &options, &mut lines);
+    let mut walk = Walk::new(moment.running_frames(&heap), &options, Names::default(), &mut lines);
     // SAFETY: Bounds are live objects.
-    let objects = starts.iter().filter_map(|start| unsafe { Object::from_ptr(&heap, start.as_ptr()) });
-    let written = objects.map(|object| walk.follow(object)).collect::<io::Result<()>>();
+    let mut objects = starts.iter().filter_map(|start| unsafe { Object::from_ptr(&heap, start.as_ptr()) });
+    let written = objects.try_for_each(|object| walk.follow(object));
     let written = written.and_then(|()| walk.finish().map(drop));
     drop(collector_off);
     moment.release(first.py());
