@@ -47,6 +47,8 @@ pub enum Command {
     Pause(PauseArgs),
     /// Have the daemon's rules act again
     Resume(ResumeArgs),
+    /// Remove what dead writers have left in dump directories and in the store
+    Sweep(SweepArgs),
     /// Check a configuration file: every mistake with its line and its fix
     CheckConfig(CheckConfigArgs),
 }
@@ -279,6 +281,39 @@ the oldest. Only this host's dumps are looked at.
 
 With --json: {schema: heapsee.agent.prune/1, dry_run, deleted: [{path, bytes, reason}], exceeded: [reason]}; exceeded
 are the limits that cannot be met by what may be deleted.";
+
+/// Arguments of `sweep`.
+#[derive(Args, Debug)]
+#[command(after_help = SWEEP_EXAMPLES, after_long_help = format!("{SWEEP_EXAMPLES}\n\n{SWEEP_MORE}"))]
+pub struct SweepArgs {
+    /// A dump directory to look at, besides those of the armed workers (can be given several times)
+    #[arg(value_name = "DIR")]
+    pub directories: Vec<PathBuf>,
+    /// Take the store and further directories from this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where collected dumps are kept
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON (its fields: see --help)
+    #[arg(long)]
+    pub json: bool,
+}
+
+const SWEEP_EXAMPLES: &str = "\
+Examples:
+  heapsee-agent sweep --dry-run
+  heapsee-agent sweep /var/tmp/dumps";
+
+const SWEEP_MORE: &str = "\
+A leftover is a temporary file that is called after a process that no longer exists, that no process has open, and that
+nobody has written to for a minute (a day, where other containers' processes cannot be seen); likewise a sidecar whose
+dump is not there. Whole dumps are never touched.
+
+With --json: {schema: heapsee.agent.sweep/1, dry_run, removed: [{path, bytes, what}], problems: [text]}.";
 
 /// Arguments of `list`.
 #[derive(Args, Debug)]

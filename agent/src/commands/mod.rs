@@ -6,6 +6,7 @@ pub mod dump;
 pub mod list;
 pub mod prune;
 pub mod ship;
+pub mod sweep;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use heapsee_format::meta::{self, Meta};
 use heapsee_format::naming::{SIDECAR_SUFFIX, parse_dump_name};
@@ -63,6 +63,19 @@ pub struct Original {
     /// The sidecar as it is.
     pub sidecar: Vec<u8>,
     sidecar_file: File,
+}
+
+/// A name in a dump directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Device and inode.
+    pub identity: (u64, u64),
+    /// Whether it is a regular file, and no symbolic link.
+    pub is_file: bool,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written to.
+    pub changed: SystemTime,
 }
 
 impl Original {
@@ -138,6 +151,34 @@ impl Directory {
             names.extend(entry?.file_name().to_str().ok().map(str::to_owned));
         }
         Ok(names)
+    }
+
+    /// What a name in it is.
+    pub fn stat(&self, name: &str) -> io::Result<Found> {
+        let found = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let changed = Duration::from_secs(u64::try_from(found.st_mtime).unwrap_or(0));
+        Ok(Found {
+            identity: (found.st_dev, found.st_ino),
+            is_file: rustix::fs::FileType::from_raw_mode(found.st_mode).is_file(),
+            bytes: u64::try_from(found.st_size).unwrap_or(0),
+            changed: SystemTime::UNIX_EPOCH + changed,
+        })
+    }
+
+    /// Removes a name if it still is what was found.
+    pub fn unlink(&self, name: &str, found: &Found) -> io::Result<()> {
+        if self.stat(name)?.identity != found.identity {
+            return Err(io::Error::other("it was replaced by another file"));
+        }
+        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    /// What is in a small file, such as a sidecar.
+    pub fn read_small(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        let read = self.open_file(name)?.take(SIDECAR_LIMIT).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::new(Exit::Store, format!("{} cannot be read: {error}", self.shown(name))))?;
+        Ok(bytes)
     }
 
     /// Opens a dump that was found in it, and sees to it that it is ours: none if somebody is just asking for one

@@ -139,7 +139,7 @@ fn rename_to_free(from: &Path, parent: &Path, name: &str) -> io::Result<PathBuf>
 }
 
 /// Where `host` makes things before they get their place.
-fn work_directory(root: &Path, host: &str) -> PathBuf {
+pub fn work_directory(root: &Path, host: &str) -> PathBuf {
     root.join(format!(".heapsee-agent.{}", safe_name(host)))
 }
 

@@ -64,3 +64,69 @@ fn what_is_not_shipped_stays_unless_told() {
     assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), 2), "{ended:?}");
     assert!(dumps.iter().all(|dump| !dump.exists()));
 }
+
+/// A name that a process which is dead, or alive, gives to what it has not finished.
+fn temporary(pid: u32, alive: bool) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let start: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
+    format!(".heapsee-{pid}-{}-1.tmp", if alive { start } else { start + 1 })
+}
+
+/// As if nobody had written to it for two days.
+fn grow_old(path: &Path) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400)).unwrap();
+}
+
+#[test]
+fn leftovers_of_the_dead_are_swept_and_nothing_else() {
+    let store = tempfile::tempdir().unwrap();
+    let dump = dumps(store.path(), 1).remove(0);
+    let work = fs::read_dir(store.path()).unwrap().map(|entry| entry.unwrap().path());
+    let work = work.filter(|path| path.join("lock").exists()).last().unwrap();
+    let worker = Worker::start(&[]);
+    let (pid, directory) = (std::process::id(), worker.directory.path());
+    // Of the dead: in the store a draft and a note, in the dump directory a dump and a sidecar.
+    let name = "meliae.2026-11-24T05:23:23.000123.4711.dump.meta.json";
+    let draft = work.join(temporary(pid, false));
+    fs::create_dir(&draft).unwrap();
+    fs::write(draft.join("x"), "x").unwrap();
+    let dead = [dump.join(temporary(pid, false)), directory.join(temporary(pid, false)), directory.join(name)];
+    for path in &dead {
+        fs::write(path, r#"{"process": {"pid": 4711, "start_time_ticks": 1}}"#).unwrap();
+        grow_old(path);
+    }
+    // Of the living, or fresh, or open, or something else.
+    let open = directory.join(".heapsee-1-1-2.tmp");
+    let alive = [
+        work.join(temporary(pid, true)),
+        directory.join(temporary(worker.pid(), true)),
+        open.clone(),
+        directory.join(".heapsee-x.tmp"),
+        directory.join("meliae.2026-11-24T05:23:23.000123.4712.dump"),
+        directory.join("meliae.2026-11-24T05:23:23.000123.4712.dump.meta.json"),
+    ];
+    for path in &alive {
+        fs::write(path, "{}").unwrap();
+        grow_old(path);
+    }
+    let _held = fs::File::open(&open).unwrap();
+    let fresh = directory.join(".heapsee-1-1-3.tmp");
+    fs::write(&fresh, "").unwrap();
+    std::os::unix::fs::symlink(&fresh, directory.join(".heapsee-1-1-4.tmp")).unwrap();
+    let before = tree(store.path()).len() + names(directory).len();
+    let ended = Agent::run(store.path(), &["sweep", "--dry-run", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let of_us = |row: &serde_json::Value| {
+        let path = Path::new(row["path"].as_str().unwrap()).to_owned();
+        path.starts_with(store.path()) || path.starts_with(directory)
+    };
+    let rows: Vec<_> = report["removed"].as_array().unwrap().iter().filter(|row| of_us(row)).collect();
+    assert_eq!((&report["schema"], rows.len()), (&"heapsee.agent.sweep/1".into(), 4), "{ended:?}");
+    assert_eq!(tree(store.path()).len() + names(directory).len(), before);
+    let ended = Agent::run(store.path(), &["sweep"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(dead.iter().all(|path| !path.exists()) && !draft.exists(), "{ended:?}");
+    assert!(alive.iter().all(|path| path.exists()) && fresh.exists() && dump.join("manifest.json").exists());
+    assert!(directory.join(".heapsee-1-1-4.tmp").is_symlink());
+}
