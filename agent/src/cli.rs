@@ -33,6 +33,8 @@ pub enum Command {
     List(ListArgs),
     /// Have one worker make a dump, verify it, and put it into the store
     Dump(DumpArgs),
+    /// Take dumps that are there already, such as those asked for with `kill -PROF`, into the store
+    Collect(CollectArgs),
     /// Send dumps that are not yet shipped to object storage, and verify them there
     Ship(ShipArgs),
     /// Delete the dumps that the limits of the configuration want deleted
@@ -169,6 +171,40 @@ Examples:
 const CHECK_CONFIG_JSON: &str = "\
 JSON (schema heapsee.agent.check-config/1): {schema, file, ok, problems: [{line, column, reason, fix}]}.
 Exit code 10 if there is a mistake, with or without --json.";
+
+/// Arguments of `collect`.
+#[derive(Args, Debug)]
+#[command(after_help = COLLECT_EXAMPLES, after_long_help = format!("{COLLECT_EXAMPLES}\n\n{COLLECT_MORE}\n\n{}", exit::help()))]
+pub struct CollectArgs {
+    /// A dump directory (can be given several times); none: those of all armed workers
+    #[arg(value_name = "DIR")]
+    pub directories: Vec<PathBuf>,
+    /// Take the store, its limits and the directories from this configuration
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["directories", "encrypt_to"])]
+    pub config: Option<PathBuf>,
+    /// Where collected dumps are kept
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub store: Option<PathBuf>,
+    /// Encrypt to this age recipient (can be given several times)
+    #[arg(long, value_name = "KEY")]
+    pub encrypt_to: Vec<String>,
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+const COLLECT_EXAMPLES: &str = "\
+Examples:
+  kill -PROF 4711; heapsee-agent collect
+  heapsee-agent collect /var/tmp/dumps --store /srv/dumps
+  heapsee-agent collect --encrypt-to age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+const COLLECT_MORE: &str = "\
+Each dump is verified against its sidecar, stored as `dump` does, read back, and then removed from its directory. The
+paths go to stdout. A dump that is not what its sidecar says is left alone, and the exit code tells of it; so is one
+that somebody is just asking for.
+
+With --encrypt-to, dump and sidecar are stored as X.dump.zst.age and X.dump.meta.json.age, which `age -d` decrypts.";
 
 /// Arguments of `ship`.
 #[derive(Args, Debug)]

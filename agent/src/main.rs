@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::List(args) => commands::list::run(&args),
         Command::Dump(args) => commands::dump::run(&args),
         Command::Prune(args) => commands::prune::run(&args),
+        Command::Collect(args) => commands::collect::run(&args),
         Command::Sweep(args) => commands::sweep::run(&args),
         Command::Ship(args) => commands::ship::run(&args),
         Command::Run(args) => commands::daemon::run(&args),

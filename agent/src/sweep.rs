@@ -15,6 +15,7 @@ use crate::intake::catalog::{Catalog, size_on_disk};
 use crate::intake::source::{Directory, Found};
 use crate::intake::store;
 use crate::procfs;
+use crate::ship::state::UPLOAD;
 
 /// A file that was changed since is nobody's leftover: its writer may be a child that bears another pid.
 const FRESH: Duration = Duration::from_secs(60);
@@ -100,8 +101,15 @@ pub fn of_store(root: &Path, host: &str, living: &Living) -> io::Result<Vec<Left
         }
     };
     look(&store::work_directory(root, host), "a dump that was never wholly stored or deleted");
-    for entry in &Catalog::read(root, host)?.entries {
+    let entries = Catalog::read(root, host)?.entries;
+    for entry in &entries {
         look(&entry.path, "a note that was never finished");
+    }
+    for entry in entries.iter().filter(|entry| entry.shipped.is_some()) {
+        let path = entry.path.join(UPLOAD);
+        if let Ok(bytes) = size_on_disk(&path) {
+            leftovers.push(Leftover { path, bytes, what: "a note on the shipping of a dump that is shipped" });
+        }
     }
     Ok(leftovers)
 }

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub mod check_config;
+pub mod collect;
 pub mod daemon;
 pub mod dump;
 pub mod list;

@@ -46,6 +46,9 @@ pub struct Pipeline {
     forwarder: Forwarder,
 }
 
+/// What became of each dump that was found: none if it is somebody else's business now.
+type Taken = Vec<(Sighting, Result<Option<Stored>, Failure>)>;
+
 /// What only the pipeline's own thread needs.
 struct Work {
     watch: Watch,
@@ -197,7 +200,13 @@ impl Pipeline {
     pub fn tick(&self, workers: &[Process], stop: &Stop) {
         let config = self.config();
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        self.take_found(&mut work, &config, workers, stop);
+        let (problems, taken) = self.take_found(&mut work, &config, workers, stop);
+        for problem in problems {
+            tracing::warn!("{problem}");
+        }
+        for (sighting, outcome) in taken {
+            self.settle(&mut work, &sighting, outcome);
+        }
         if work.next_tidy.is_none_or(|next| Instant::now() >= next) {
             work.next_tidy = Some(Instant::now() + TIDY);
             self.tidy(&mut work, &config);
@@ -227,21 +236,31 @@ impl Pipeline {
         }
     }
 
-    fn take_found(&self, work: &mut Work, config: &Config, workers: &[Process], stop: &Stop) {
-        let watched = if config.intake.watch { workers } else { &[] };
-        for problem in work.watch.cover(watched, &config.intake.directories, Instant::now()) {
-            tracing::warn!("{problem}");
+    /// Takes in what is found now; for each a path, or why not. Nothing else is done.
+    pub fn collect(&self, workers: &[Process], stop: &Stop) -> Result<Vec<Result<Stored, Failure>>, Failure> {
+        let config = self.config();
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let (problems, found) = self.take_found(&mut work, &config, workers, stop);
+        match problems.into_iter().next() {
+            Some(problem) => Err(Failure::new(Exit::Store, problem)),
+            None => Ok(found.into_iter().filter_map(|(_, outcome)| outcome.transpose()).collect()),
         }
+    }
+
+    /// Looks for dumps and takes them in. Returns what is wrong with directories, and what became of each dump.
+    fn take_found(&self, work: &mut Work, config: &Config, workers: &[Process], stop: &Stop) -> (Vec<String>, Taken) {
+        let watched = if config.intake.watch { workers } else { &[] };
+        let problems = work.watch.cover(watched, &config.intake.directories, Instant::now());
+        let mut taken = Vec::new();
         for sighting in work.watch.look(config.intake.scan, Instant::now()) {
             if stop.requested() {
-                return;
+                work.watch.postpone(&sighting);
+            } else if let Some(directory) = work.watch.directory(&sighting) {
+                let outcome = self.take_one(config, directory, &sighting, workers, stop);
+                taken.push((sighting, outcome));
             }
-            let outcome = match work.watch.directory(&sighting) {
-                Some(directory) => self.take_one(config, directory, &sighting, workers, stop),
-                None => continue,
-            };
-            self.settle(work, &sighting, outcome);
         }
+        (problems, taken)
     }
 
     /// Takes one found dump in; none if it is somebody else's business now.

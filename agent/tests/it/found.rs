@@ -89,7 +89,7 @@ impl Scene {
 }
 
 /// Puts a dump and its sidecar there, as a worker that is dead by now has.
-fn put(directory: &Path, name: &str, text: &[u8]) {
+pub fn put(directory: &Path, name: &str, text: &[u8]) {
     let sha256: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     let lines = text.iter().filter(|&&byte| byte == b'\n').count();
     let sidecar = serde_json::json!({

@@ -1,6 +1,7 @@
 //! The agent against workers that answer as told, and processes that must not be touched.
 
 mod collect;
+mod crashes;
 mod daemon;
 mod found;
 mod harness;
@@ -10,3 +11,4 @@ mod listing;
 mod refused;
 mod s3;
 mod shipping;
+mod tracer;

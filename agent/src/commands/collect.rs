@@ -1,0 +1,77 @@
+//! `heapsee-agent collect`: takes in the dumps that are there already, once, without the daemon.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::{host_name, print, store_path};
+use crate::cli::CollectArgs;
+use crate::config::Config;
+use crate::discovery::{Scope, scan};
+use crate::exit::{Exit, Failure};
+use crate::intake::Originals;
+use crate::pipeline::Pipeline;
+use crate::render;
+use crate::stop::Stop;
+
+/// Runs the command.
+pub fn run(args: &CollectArgs) -> Result<(), Failure> {
+    let stop =
+        Stop::install().map_err(|error| Failure::new(Exit::Store, format!("signals cannot be caught: {error}")))?;
+    let config = configuration(args)?;
+    let workers = match config.intake.watch {
+        true => scan(Scope::Workers).map_err(|error| {
+            Failure::new(Exit::Permission, format!("/proc cannot be read: {error}; is it mounted?"))
+        })?,
+        false => Vec::new(),
+    };
+    let pipeline = Pipeline::open(Arc::new(config), host_name())?;
+    let outcomes = pipeline.collect(&workers, &stop)?;
+    if outcomes.is_empty() {
+        talk(args, "there is nothing to collect");
+    }
+    let mut last = Ok(());
+    for outcome in outcomes {
+        match outcome {
+            Ok(stored) => {
+                print(format!("{}\n", stored.path.display()).as_bytes())?;
+                if let Originals::Stuck(why) = &stored.originals {
+                    talk(args, why);
+                }
+            }
+            Err(failure) => {
+                // The last one is told by the exit.
+                if let Err(before) = std::mem::replace(&mut last, Err(failure)) {
+                    talk(args, &before.to_string());
+                }
+            }
+        }
+    }
+    stop.check(|| "what was not yet collected stays where it is".into())?;
+    last
+}
+
+/// That of the file; without one, what the command line says, with everything else as it is by default.
+fn configuration(args: &CollectArgs) -> Result<Config, Failure> {
+    if let Some(path) = &args.config {
+        return Config::load(path).map_err(|error| error.into_failure());
+    }
+    let mut config = Config::parse("").map_err(|problems| {
+        Failure::new(Exit::Config, problems.first().map(ToString::to_string).unwrap_or_default())
+    })?;
+    config.store.directory = store_path(args.store.as_deref())?;
+    config.store.encrypt_to = args.encrypt_to.clone();
+    config.intake.watch = args.directories.is_empty();
+    for path in &args.directories {
+        let path = std::path::absolute(path)
+            .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))?;
+        config.intake.directories.push(path);
+    }
+    Ok(config)
+}
+
+fn talk(args: &CollectArgs, sentence: &str) {
+    if !args.quiet {
+        // Nobody left to read it is no error.
+        let _ = writeln!(io::stderr(), "heapsee-agent: {}", render::one_line(sentence));
+    }
+}
