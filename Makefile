@@ -1,6 +1,6 @@
 # The verbs of heapsee. Each works from a fresh clone and sets up what it needs in build/ and target/.
 PYTHON ?= python3
-VERBS = setup build test demo bench lint fmt clean
+VERBS = setup build test demo demo-agent bench lint fmt clean
 
 .PHONY: help $(VERBS)
 
@@ -9,6 +9,7 @@ help:
 	@echo "make build   the two binaries: target/release/heapsee and target/release/heapsee-agent"
 	@echo "make test    all tests, on every CPython 3.9-3.13 found  (PYTHONS='3.11 3.13' for some)"
 	@echo "make demo    a live server, a dump, and the investigation  (OBJECTS=4000000 for the size of the story)"
+	@echo "make demo-agent  a server that leaks, a rule that fires, a dump that is in the bucket"
 	@echo "make bench   pause, walk and read against what they compete with  (OBJECTS=4000000)"
 	@echo "make lint    formatting, clippy, ruff, mypy"
 	@echo "make fmt     formats Rust and Python"

@@ -132,6 +132,17 @@ impl Worker {
         Ok((stat, status, block, view))
     }
 
+    /// Looks again at as little as can be, for whoever looks often: what the kernel says of it now, and its block if
+    /// it is armed. The pidfd alone vouches for its identity.
+    pub fn glance(&self) -> Result<(Status, Result<ControlView, Refusal>), Refusal> {
+        let looked = procfs::status(self.pid).map_err(proc_refusal).map(|status| {
+            let view = self.block.read().map_err(Unarmed::Block);
+            let armed = view.and_then(|view| check(&view, &status).map(|()| view));
+            (status, armed.map_err(Refusal::from))
+        });
+        if self.has_exited() { Err(Refusal::Gone) } else { looked }
+    }
+
     /// Looks again, and returns what the block says now.
     pub fn recheck(&self) -> Result<ControlView, Refusal> {
         let outcome = self.look_again();

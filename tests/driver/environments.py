@@ -166,3 +166,8 @@ def tools_environment(machine: Machine) -> Path:
 def bench_environment(machine: Machine) -> Path:
     """The interpreter that has DuckDB."""
     return make_environment("venv-bench", machine.newest, "bench.txt")
+
+
+def deploy_environment(machine: Machine) -> Path:
+    """The interpreter that has what deploy/ is checked with, and an S3 server."""
+    return make_environment("venv-deploy", machine.newest, "deploy.txt")

@@ -18,6 +18,7 @@ from environments import (
     add_servers,
     bench_environment,
     build_environment,
+    deploy_environment,
     oracle_environment,
     survey,
     tools_environment,
@@ -86,6 +87,7 @@ def setup() -> None:
     oracle_environment(machine)
     tools_environment(machine)
     bench_environment(machine)
+    deploy_environment(machine)
     say("everything is set up under build/ and target/")
 
 
@@ -171,6 +173,7 @@ def test() -> None:
     tally.step("cargo test", lambda: run(["cargo", "test", "--locked", "--no-fail-fast"]))
     heading("build: the two binaries")
     build()
+    tally.step("deploy: the files, by their own tools", lambda: test_deploy(machine))
     oracle = oracle_environment(machine)
     interpreters = worker_environments(machine)
     # Side by side, because these tests wait more than they compute.
@@ -181,6 +184,15 @@ def test() -> None:
             lane.result()
     say(f"\n{(time.monotonic() - started) / 60:.1f} minutes")
     tally.close()
+
+
+def test_deploy(machine: Machine) -> str:
+    """What is under deploy/. Only where systemd is can its unit be verified."""
+    has_systemd = shutil.which("systemd-analyze") is not None
+    if not has_systemd:
+        say("not on this machine, so not tested: the systemd unit (Debian: apt-get install systemd)")
+    chosen = () if has_systemd else ("-m", "not systemd")
+    return pytest("deploy", deploy_environment(machine), None, "tests/deploy", *chosen)
 
 
 def test_worker(minor: str, interpreter: Path, oracle: Path | None, tally: Tally) -> None:
@@ -213,6 +225,14 @@ def demo() -> None:
     attached(interpreter, "demo.demo", {})
 
 
+def demo_agent() -> None:
+    """The agent's story: a leak, a rule, a bucket."""
+    machine = survey()
+    build()
+    env = {"HEAPSEE_DEPLOY_PYTHON": str(deploy_environment(machine))}
+    attached(worker_environment(machine.newest), "demo.agent", env)
+
+
 def bench() -> None:
     """The figures of ARCHITECTURE.md, measured on this machine."""
     machine = survey()
@@ -232,6 +252,7 @@ VERBS: dict[str, Callable[[], None]] = {
     "build": build,
     "test": test,
     "demo": demo,
+    "demo-agent": demo_agent,
     "bench": bench,
     "lint": lint,
     "fmt": fmt,

@@ -42,6 +42,7 @@ class Setting:
     workers: int = 2
     threads: int = 4
     objects: int = 20_000
+    app: str = "harness.app:application"
 
     def arguments(self) -> list[str]:
         """The command line behind ``python -m gunicorn``."""
@@ -51,7 +52,7 @@ class Setting:
             arguments += ["--threads", str(self.threads)]
         if self.preload:
             arguments += ["--preload"]
-        return [*arguments, "harness.app:application"]
+        return [*arguments, self.app]
 
 
 class Gunicorn:

@@ -10,6 +10,7 @@ import pytest
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "meliae: needs meliae on CPython 3.8 (HEAPSEE_MELIAE_PYTHON)")
+    config.addinivalue_line("markers", "systemd: needs systemd-analyze")
 
 
 @pytest.hookimpl(trylast=True)

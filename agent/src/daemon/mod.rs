@@ -284,7 +284,9 @@ impl Daemon {
         let fattest = look.workers.iter().map(|worker| worker.rss).max().unwrap_or(0);
         look.host.store_full = self.pipeline.room(fattest / 4).err();
         self.looked.store(look.now.0, Ordering::Relaxed);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.observer.processes());
+        if self.observer.has_scanned() {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.observer.processes());
+        }
         self.metrics.seen(&look);
         self.metrics.paused.set(i64::from(self.engine.paused(look.now).is_some()));
         let decisions = self.engine.look(&look);

@@ -52,11 +52,15 @@ impl Known {
             self.process.status = status;
             return stat.start_time == self.process.stat.start_time && !matches!(stat.state, 'Z' | 'X');
         };
-        match (worker.recheck(), procfs::status(pid)) {
-            (Err(Refusal::Gone), _) | (_, Err(_)) => false,
-            (armed, Ok(status)) => {
-                self.process.status = status;
-                self.process.armed = armed;
+        match worker.glance() {
+            Err(Refusal::Gone) => false,
+            // What cannot be read now can perhaps with the next look.
+            Err(refusal) => {
+                self.process.armed = Err(refusal);
+                true
+            }
+            Ok((status, armed)) => {
+                (self.process.status, self.process.armed) = (status, armed);
                 true
             }
         }
@@ -166,6 +170,11 @@ impl Observer {
             self.known.push(known);
         }
         Ok(())
+    }
+
+    /// Whether the process table was read in the last look.
+    pub fn has_scanned(&self) -> bool {
+        self.looks == 1
     }
 
     /// The processes, as they were seen last.

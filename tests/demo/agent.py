@@ -1,0 +1,225 @@
+"""The agent's story, in a minute: a real gunicorn leaks, a rule fires, and the dump is in the bucket with its story.
+
+The server, the agent and the S3 server (moto) are real processes on loopback; all that is made is in
+``build/demo-agent``, and all processes are gone at the end, whatever happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from demo.screen import amount, bold, chapter, dim, good, indented, show, typed
+from harness import binaries, proc
+from harness.gunicorn import Gunicorn, Setting, end_with_parent
+from harness.moto import CREDENTIALS, Moto
+from harness.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "build" / "demo-agent"
+BUCKET = "dumps"
+PREFIX = "python"
+LEAK_ABOVE_START = 40_000_000
+"""How much the rule lets a worker grow, in bytes."""
+
+CONFIG = """\
+[agent]
+poll = "1s"
+state = "{folder}/state"
+socket = "{folder}/agent.sock"
+
+[limits]
+# A demo's machine may be small and busy.
+min_memory = "1%"
+min_disk = "1%"
+max_memory_pressure = "100%"
+max_io_pressure = "100%"
+
+[store]
+directory = "{folder}/store"
+
+[intake]
+# Dumps that others ask for on this machine are theirs.
+watch = false
+
+[retention]
+keep_free = "1%"
+max_count = 20
+
+[ship]
+url = "s3://{bucket}/{prefix}"
+endpoint = "{endpoint}"
+allow_http = true
+region = "us-east-1"
+
+[metrics]
+listen = "127.0.0.1:0"
+
+[[rule]]
+name = "fat"
+trigger = "rss"
+above = "{above}MB"
+polls = 2
+select = {{ command = "*demo.leaky*" }}
+"""
+
+
+class DemoError(Exception):
+    """The story did not go as told."""
+
+
+def agent(*arguments: str | Path) -> str:
+    """Shows and runs one command of the agent; what it printed on stdout."""
+    typed("$ ", "heapsee-agent " + " ".join(str(a) for a in arguments))
+    done = binaries.run(binaries.AGENT, *arguments, timeout=300)
+    if done.code != 0:
+        raise DemoError(f"heapsee-agent ended with {done.code}: {done.err.strip()}")
+    indented(done.err + done.out)
+    return done.out
+
+
+@contextlib.contextmanager
+def daemon(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The agent's daemon; ended as systemd would end it."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(binaries.AGENT), "run", "--config", str(config)],
+            env={**os.environ, **CREDENTIALS},
+            stdin=subprocess.DEVNULL,
+            stderr=out,
+            preexec_fn=end_with_parent,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        process.kill()
+        process.wait()
+
+
+def status(config: Path) -> dict[str, Any]:
+    """What the daemon says of itself."""
+    done = binaries.run(binaries.AGENT, "status", "--config", config, "--json").check()
+    answer: dict[str, Any] = json.loads(done.out)
+    return answer
+
+
+def leak_until_dumped(server: Gunicorn, config: Path) -> dict[str, Any]:
+    """Sends requests until the daemon has ended a dump; what it says of that dump."""
+
+    def dumped() -> list[dict[str, Any]]:
+        for _ in range(10):
+            server.get("/grade")
+        found: list[dict[str, Any]] = status(config)["dumps"]
+        return found
+
+    dump = wait_until("the rule to fire", dumped, 120)[0]
+    if dump["error"]:
+        raise DemoError(f"the dump failed: {dump['error']}")
+    return dump
+
+
+def shipped(bucket: Moto) -> str:
+    """Waits until a dump is in the bucket, its manifest last; the name of its folder."""
+
+    def manifest() -> str:
+        return next((key for key in bucket.keys() if key.endswith("/manifest.json")), "")
+
+    return wait_until("the dump to be in the bucket", manifest, 120).rpartition("/")[0]
+
+
+def fetch(bucket: Moto, folder: str) -> Path:
+    """Downloads a dump with its sidecar, and checks its digest against the manifest's."""
+    manifest = json.loads(bucket.get(f"{folder}/manifest.json"))
+    stored = manifest["stored"]
+    place = FOLDER / "fetched"
+    place.mkdir()
+    for name in (stored["name"], manifest["sidecar"]):
+        (place / name).write_bytes(bucket.get(f"{folder}/{name}"))
+    dump: Path = place / stored["name"]
+    if hashlib.sha256(dump.read_bytes()).hexdigest() != stored["sha256"]:
+        raise DemoError("what is in the bucket is not what the manifest says")
+    show(f"   {stored['name']}: {amount(stored['size'])}, SHA-256 as in the manifest: {good('whole')}")
+    return dump
+
+
+def show_metrics(config: Path) -> None:
+    """The metrics that are not zero, without buckets."""
+    url = f"http://{status(config)['metrics']}/metrics"
+    typed("$ ", f"curl {url}")
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    plain = [line for line in lines if not line.startswith("#") and "_bucket{" not in line]
+    indented("\n".join(line for line in plain if not line.endswith((" 0", " 0.0"))))
+
+
+def tell() -> None:
+    """The story."""
+    chapter(1, "A server that leaks, an S3 server, and an agent with a rule")
+    setting = Setting("sync", workers=2, app="demo.leaky:application")
+    with Moto(FOLDER, BUCKET) as bucket, Gunicorn(FOLDER, setting) as server:
+        above = (max(proc.rss(pid) for pid in server.workers()) + LEAK_ABOVE_START) // 1_000_000
+        text = CONFIG.format(folder=FOLDER, bucket=BUCKET, prefix=PREFIX, endpoint=bucket.url, above=above)
+        config = FOLDER / "agent.toml"
+        config.write_text(text)
+        show(f"   gunicorn {server.master} with workers {' and '.join(map(str, server.workers()))}, S3 at {bucket.url}")
+        indented(text[text.index("[[rule]]") :])
+        agent("check-config", config)
+        log = FOLDER / "agent.log"
+        with daemon(config, log) as process:
+            wait_until("the agent to run", lambda: "running version=" in log.read_text() or process.poll())
+            chapter(2, "Requests come in, and a worker grows")
+            dump = leak_until_dumped(server, config)
+            show(f"   the rule {bold(dump['rule'])} fired: process {dump['pid']}, {dump['why']}")
+            chapter(3, "The dump is in the bucket")
+            folder = shipped(bucket)
+            for key in bucket.keys():
+                show(f"   s3://{BUCKET}/{key}")
+            fetched = fetch(bucket, folder)
+            chapter(4, "What the agent says of it")
+            agent("status", "--config", config)
+            show_metrics(config)
+            show()
+            indented(log.read_text())
+        if process.returncode != 0:
+            raise DemoError(f"the agent ended with {process.returncode}")
+    chapter(5, "And what is in the dump")
+    typed("$ ", f"heapsee summary {os.path.relpath(fetched, ROOT)}")
+    summary = binaries.run(binaries.HEAPSEE, "summary", fetched).check().out
+    indented(summary, 18, 0)
+    if "Answer" not in summary:
+        raise DemoError("the summary does not show what leaks")
+
+
+def main() -> int:
+    """Plays the demo; 0 when it went as told."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    started = time.monotonic()
+    try:
+        tell()
+    except (DemoError, TimeoutError, RuntimeError, AssertionError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    show(dim(f"   {time.monotonic() - started:.0f} seconds"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

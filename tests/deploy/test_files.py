@@ -1,0 +1,163 @@
+"""The files under deploy/, each by a tool that others wrote, and against the programs that they are for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from harness import binaries
+from harness.gunicorn import end_with_parent
+from harness.waiting import wait_until
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+UNIT = DEPLOY / "systemd" / "heapsee-agent.service"
+RUNBOOK = DEPLOY / "RUNBOOK.md"
+ALERTS = DEPLOY / "prometheus" / "heapsee-agent.rules.yml"
+DASHBOARD = DEPLOY / "grafana" / "heapsee-agent.json"
+KUBERNETES = "1.30"
+EXPOSURE = "40"
+"""systemd's own measure, from 0 to 100: what it calls OK begins here."""
+
+
+def here(unit: Path, folder: Path) -> Path:
+    """The unit as it would be on a machine that has the agent where it was built."""
+    copy = folder / unit.name
+    copy.write_text(unit.read_text().replace("/usr/bin/heapsee-agent", str(binaries.AGENT)))
+    return copy
+
+
+@pytest.mark.systemd
+def test_the_unit_is_verified_by_systemd(tmp_path: Path) -> None:
+    done = binaries.run(Path("systemd-analyze"), "verify", "--man=no", here(UNIT, tmp_path))
+    assert (done.code, done.out + done.err) == (0, "")
+
+
+@pytest.mark.systemd
+def test_the_unit_is_hardened(tmp_path: Path) -> None:
+    unit = here(UNIT, tmp_path)
+    done = binaries.run(Path("systemd-analyze"), "security", "--offline=true", f"--threshold={EXPOSURE}", unit)
+    assert done.code == 0, done.out[-400:]
+
+
+@pytest.mark.systemd
+def test_the_unit_with_its_drop_in(tmp_path: Path) -> None:
+    unit = here(UNIT, tmp_path)
+    shutil.copytree(DEPLOY / "systemd" / "heapsee-agent.service.d", tmp_path / "heapsee-agent.service.d")
+    done = binaries.run(Path("systemd-analyze"), "verify", "--man=no", unit)
+    assert (done.code, done.out + done.err) == (0, "")
+
+
+def manifests() -> list[tuple[str, dict[str, Any]]]:
+    """Every Kubernetes object under deploy/."""
+    found = []
+    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+        found += [(path.name, document) for document in yaml.safe_load_all(path.read_text())]
+    return found
+
+
+def test_manifests_fit_kubernetes_schemas() -> None:
+    objects = manifests()
+    assert {document["kind"] for _, document in objects} == {"ConfigMap", "DaemonSet", "Deployment"}
+    for _, document in objects:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+def configurations() -> list[tuple[str, str]]:
+    """Every configuration of the agent under deploy/."""
+    maps = [(name, document) for name, document in manifests() if document["kind"] == "ConfigMap"]
+    mapped = [(name, document["data"]["agent.toml"]) for name, document in maps]
+    return [("agent.toml", (DEPLOY / "agent" / "agent.toml").read_text()), *mapped]
+
+
+@pytest.mark.parametrize(("name", "text"), configurations(), ids=lambda value: value[:20])
+def test_configurations_are_right(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert binaries.run(binaries.AGENT, "check-config", path).check().out.startswith(f"{path} is right")
+
+
+def test_what_is_commented_out_can_be_had(tmp_path: Path) -> None:
+    text = (DEPLOY / "agent" / "agent.toml").read_text()
+    shown = re.sub(r"^#(\w+ = )", r"\1", text, flags=re.MULTILINE)
+    shown = shown.replace('encrypt_to = ["age1…"]\n', "")
+    path = tmp_path / "agent.toml"
+    path.write_text(shown)
+    assert shown.count("\n[") >= 8
+    binaries.run(binaries.AGENT, "check-config", path).check()
+
+
+@contextlib.contextmanager
+def daemon(folder: Path) -> Iterator[str]:
+    """A daemon without rules; what is at its metrics' address."""
+    config = folder / "agent.toml"
+    config.write_text(
+        f'[agent]\nstate = "{folder}/state"\nsocket = "{folder}/agent.sock"\n[store]\ndirectory = "{folder}/store"\n'
+        '[intake]\nwatch = false\n[metrics]\nlisten = "127.0.0.1:0"\n'
+    )
+    command = [str(binaries.AGENT), "run", "--config", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=end_with_parent)
+
+    def metrics() -> str:
+        done = binaries.run(binaries.AGENT, "status", "--config", config, "--json")
+        return json.loads(done.out)["metrics"] if done.code == 0 else ""
+
+    try:
+        yield "http://" + wait_until("the daemon to answer", metrics)
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def test_metrics_are_read_by_prometheus_own_parser_and_alerts_use_no_others(tmp_path: Path) -> None:
+    with daemon(tmp_path) as address:
+        with urllib.request.urlopen(f"{address}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        with urllib.request.urlopen(f"{address}/healthz", timeout=30) as answer:
+            assert answer.read() == b"ok\n"
+    families = {family.name for family in text_string_to_metric_families(text)}
+    suffixes = ("", "_total", "_info", "_bucket", "_count", "_sum")
+    known = {name + suffix for name in families for suffix in suffixes}
+    # Of dumps and of what is held there is none yet, and so no line.
+    known |= {f"heapsee_agent_{name}" for name in ("dumps_total", "held_total", "last_success_timestamp_seconds")}
+    known |= {f"heapsee_agent_{name}" for name in ("workers", "worker_max_rss_bytes")}
+    used = set(re.findall(r"heapsee_agent_\w+", ALERTS.read_text() + DASHBOARD.read_text()))
+    assert used, "no metric is used"
+    assert used <= known, used - known
+
+
+def test_alerts_have_their_runbook() -> None:
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    assert len(rules) >= 5
+    headings = {line.lstrip("# ").strip().lower() for line in RUNBOOK.read_text().splitlines() if line.startswith("#")}
+    for rule in rules:
+        file, anchor = rule["annotations"]["runbook"].split("#")
+        assert (file, anchor) == ("deploy/RUNBOOK.md", rule["alert"].lower())
+        assert anchor in headings, anchor
+
+
+def test_the_runbook_knows_every_exit_code() -> None:
+    text = binaries.run(binaries.AGENT, "run", "--help").check().out
+    codes = re.findall(r"^ +(\d+)  (.*)$", text.partition("Exit codes:")[2], re.MULTILINE)
+    assert len(codes) >= 13
+    runbook = RUNBOOK.read_text()
+    for code, meaning in codes:
+        assert f"| {code} |" in runbook, (code, meaning)
+
+
+def test_the_dashboard_is_whole() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids)) >= 8
+    assert all(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
