@@ -16,3 +16,4 @@ pub mod report;
 pub mod shell;
 pub mod sql;
 pub mod suspects;
+pub mod twins;

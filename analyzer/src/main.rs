@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use heapsee::commands::{
-    cut, diff, gc, info, packages, path, query, shell, summary, suspects, top, use_no_index, waste,
+    cut, diff, gc, info, packages, path, query, shell, summary, suspects, top, twins, use_no_index, waste,
 };
 use heapsee::exit::{Exit, say};
 
@@ -50,6 +50,7 @@ enum Command {
     Gc(gc::GcArgs),
     Query(query::QueryArgs),
     Shell(shell::ShellArgs),
+    Twins(twins::TwinsArgs),
     Waste(waste::WasteArgs),
     Diff(diff::DiffArgs),
     Packages(packages::PackagesArgs),
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         Command::Shell(args) => shell::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Packages(args) => packages::run(&args),
+        Command::Twins(args) => twins::run(&args),
         Command::Waste(args) => waste::run_waste(&args),
         Command::Duplicates(args) => waste::run_duplicates(&args),
     };

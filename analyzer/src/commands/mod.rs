@@ -12,6 +12,7 @@ pub mod shell;
 pub mod summary;
 pub mod suspects;
 pub mod top;
+pub mod twins;
 pub mod waste;
 
 use std::io::IsTerminal;

@@ -10,6 +10,7 @@ pub mod rows;
 pub mod suspects;
 mod table;
 pub mod text;
+pub mod twins;
 pub mod waste;
 
 /// Without characters that a terminal would act upon.

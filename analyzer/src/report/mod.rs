@@ -15,5 +15,6 @@ pub mod suspects;
 pub mod tally;
 pub mod top;
 pub mod tree;
+pub mod twins;
 pub mod waste;
 pub mod words;

@@ -7,4 +7,5 @@ mod packages;
 mod shell;
 mod sql;
 mod summary;
+mod twins;
 mod waste;
