@@ -11,7 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Setting:
     threads: int = 4
     objects: int = 20_000
     app: str = "harness.app:application"
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def arguments(self) -> list[str]:
         """The command line behind ``python -m gunicorn``."""
@@ -95,6 +97,7 @@ class Gunicorn:
                     "ARM": self.setting.arm,
                     "TMPDIR": str(self.dumps),
                     "PYTHONPATH": str(TESTS),
+                    **self.setting.env,
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=log,

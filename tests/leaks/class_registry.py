@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from leaks.culprit import Culprit
 
@@ -13,7 +13,7 @@ REQUESTS = 2000
 class Registered(type):
     """Knows all its classes."""
 
-    registry: list[type] = []
+    registry: ClassVar[list[type]] = []
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
         super().__init__(name, bases, namespace)
@@ -23,4 +23,4 @@ class Registered(type):
 def serve(times: int) -> None:
     """Every request makes a form with its own fields."""
     for number in range(times):
-        Registered(f"Form{number}", (), {"fields": [f"field {number}"], "validate": lambda self: True})
+        Registered(f"Form{number}", (), {"fields": [f"field {number}"], "is_valid": lambda form: bool(form)})

@@ -1,4 +1,4 @@
-"""Django with DEBUG on, outside of requests: ``connection.queries`` keeps every statement, here without its usual limit."""
+"""Django with DEBUG on, outside of requests: ``connection.queries`` keeps every statement, here without a limit."""
 
 from __future__ import annotations
 

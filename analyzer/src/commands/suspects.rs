@@ -27,6 +27,9 @@ pub struct SuspectsArgs {
     /// Read what there is of a dump that was cut off or damaged.
     #[arg(long)]
     pub salvage: bool,
+    /// Tell of places from so many bytes on, instead of 3 % of the heap and at least 0.75 MB.
+    #[arg(long, value_name = "BYTES")]
+    pub at_least: Option<u64>,
     /// Show this many; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub max_items: usize,
@@ -42,6 +45,6 @@ pub fn run(args: &SuspectsArgs) -> Result<(), Failure> {
     let named = args.dumps.iter().zip(&questions);
     let dumps: Vec<Dump<'_>> =
         named.map(|(path, question)| Dump { name: path.display().to_string(), view: &question.view }).collect();
-    let report = Suspects::of(&dumps, limit(args.max_items));
+    let report = Suspects::of(&dumps, args.at_least, limit(args.max_items));
     print(&report, args.json, |out, report| render::suspects::suspects(out, report))
 }

@@ -120,7 +120,7 @@ impl Asked<'_> {
     fn of_function(&self) -> EdgeName {
         match type_of(self.view, self.child) {
             "code" => attribute("__code__"),
-            "tuple" if self.position <= LAST_DEFAULTS => attribute("__defaults__"),
+            "tuple" if self.position <= LAST_DEFAULTS + 1 => attribute("__defaults__"),
             "tuple" if self.refers_only_to("cell") => attribute("__closure__"),
             "dict" if self.is_namespace() => {
                 let first = self.all.iter().position(|&node| type_of(self.view, node) == "dict");

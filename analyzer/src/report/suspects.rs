@@ -14,6 +14,9 @@ use crate::suspects::{self, Group, Shape};
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.suspects/1";
 
+/// An object further above than this is not what a place belongs to.
+const ABOVE: usize = 4;
+
 /// Earlier dumps are searched for places with this much less in them.
 const EARLIER: u64 = 20;
 
@@ -66,6 +69,8 @@ pub struct Suspect {
     pub link: Option<String>,
     /// Whose it is.
     pub owner: Owner,
+    /// The object of the application's own class that it belongs to, if there is one.
+    pub part_of: Option<Part>,
     /// Expressions of other containers that hold the same objects.
     pub also_held_by: Vec<String>,
     /// Another suspect that is much like it: the same may be there twice.
@@ -90,6 +95,10 @@ pub struct Accumulated {
     pub average_bytes: u64,
     /// What most of them is filled with, if they are containers or the like.
     pub inside: Option<Inside>,
+    /// How many objects of all types there are.
+    pub total: u64,
+    /// Of how many types.
+    pub types: u64,
 }
 
 /// What containers are filled with.
@@ -109,6 +118,20 @@ pub struct Owner {
     pub module: Option<String>,
     /// The distribution that the module came with, and its version.
     pub package: Option<String>,
+}
+
+/// An object that keeps the place.
+#[derive(Debug, Serialize)]
+pub struct Part {
+    /// Its address.
+    pub address: u64,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// An expression that leads to it.
+    pub path: String,
+    /// What would go with it.
+    pub retained_bytes: u64,
 }
 
 /// Another suspect like it.
@@ -151,6 +174,19 @@ fn find(study: &Study<'_>, threshold: u64) -> Vec<(suspects::Suspect, String)> {
     named.filter(|(suspect, path)| !suspects::is_ordinary(&place(path), suspect.amount.bytes)).collect()
 }
 
+/// Of two much alike the one further from the roots comes first: it is the one that nobody thinks of.
+fn further_twin_first(study: &Study<'_>, found: &mut [(suspects::Suspect, String)]) {
+    let near = |a: u64, b: u64| a.abs_diff(b) <= a.max(b) / 50;
+    for i in 1..found.len() {
+        let (one, other) = (&found[i - 1].0, &found[i].0);
+        let of_a_kind = |suspect: &suspects::Suspect| suspect.contents.members.as_ref().map(|group| group.type_id);
+        let alike = near(one.amount.bytes, other.amount.bytes) && of_a_kind(one) == of_a_kind(other);
+        if alike && study.way(one.node).len() < study.way(other.node).len() {
+            found.swap(i - 1, i);
+        }
+    }
+}
+
 /// What goes with a suspect.
 fn frees(study: &Study<'_>, suspect: &suspects::Suspect) -> Amount {
     if suspect.shape != Shape::Shared {
@@ -162,13 +198,15 @@ fn frees(study: &Study<'_>, suspect: &suspects::Suspect) -> Amount {
 }
 
 impl Suspects {
-    /// Of the last dump; the ones before it say since when.
-    pub fn of(dumps: &[Dump<'_>], most: Option<usize>) -> Suspects {
+    /// Of the last dump; the ones before it say since when. Places with less than `at_least` bytes are left out; without
+    /// it, what matters in a heap of this size is told.
+    pub fn of(dumps: &[Dump<'_>], at_least: Option<u64>, most: Option<usize>) -> Suspects {
         let Some((last, earlier)) = dumps.split_last() else { return Suspects::none() };
         let study = Study::of(last.view);
         let heap = study.dominators.total();
-        let threshold = suspects::threshold(heap);
-        let found = find(&study, threshold);
+        let threshold = at_least.unwrap_or_else(|| suspects::threshold(heap));
+        let mut found = find(&study, threshold);
+        further_twin_first(&study, &mut found);
         let most = most.unwrap_or(usize::MAX);
         let left_out = found.len().saturating_sub(most);
         let shown = found.into_iter().take(most).enumerate();
@@ -211,6 +249,8 @@ fn told(study: &Study<'_>, dump: &Dump<'_>, rank: usize, suspect: &suspects::Sus
             .inner
             .as_ref()
             .map(|inner: &Group| Inside { type_name: view.type_name(inner.type_id).to_owned(), count: inner.count }),
+        total: suspect.contents.total,
+        types: suspect.contents.types,
     });
     let link = link(view, &suspect.shape);
     let kind = match suspect.shape {
@@ -239,6 +279,7 @@ fn told(study: &Study<'_>, dump: &Dump<'_>, rank: usize, suspect: &suspects::Sus
         accumulates,
         link,
         owner: Owner { module, package },
+        part_of: part_of(study, suspect.node),
         also_held_by,
         twin: None,
         history: Vec::new(),
@@ -248,6 +289,19 @@ fn told(study: &Study<'_>, dump: &Dump<'_>, rank: usize, suspect: &suspects::Sus
     told.title = title(&told, view.length(suspect.node));
     told.explanation = explanation(&told, frees);
     told
+}
+
+/// The nearest object above that is neither a container nor part of the program: a store, a session, a manager.
+fn part_of(study: &Study<'_>, node: u32) -> Option<Part> {
+    let above = std::iter::successors(study.dominators.dominator(node), |&node| study.dominators.dominator(node));
+    let mut near = above.take(ABOVE).take_while(|&node| !study.kinds.is_program(node));
+    let own = near.find(|&node| !study.kinds.is_container(node) && study.kinds.module_of_class(node).is_some())?;
+    Some(Part {
+        address: study.view.address(own),
+        type_name: study.kinds.type_name(own).to_owned(),
+        path: study.path(own),
+        retained_bytes: study.dominators.retained(own).bytes,
+    })
 }
 
 /// The types of one link of a chain, with how often they are there.
@@ -288,12 +342,19 @@ fn quoted(word: &str) -> String {
 fn contents(accumulated: &Accumulated) -> String {
     let inside =
         accumulated.inside.as_ref().map(|inside| format!(" with {}", objects(inside.count, &inside.type_name)));
-    format!("{}{}", objects(accumulated.count, &accumulated.type_name), inside.unwrap_or_default())
+    let most = format!("{}{}", objects(accumulated.count, &accumulated.type_name), inside.unwrap_or_default());
+    // Half of the objects of one type speak for all.
+    if accumulated.types > 1 && accumulated.count * 2 < accumulated.total {
+        format!("{} objects of {} types, among them {most}", thousands(accumulated.total), thousands(accumulated.types))
+    } else {
+        most
+    }
 }
 
 fn title(told: &Suspect, length: Option<u64>) -> String {
     let (place, size) = (place(&told.path), bytes(told.retained_bytes));
-    let whole = format!("{place} ({})", told.type_name);
+    let of = told.part_of.as_ref().map(|part| format!(" in a {}", part.type_name)).unwrap_or_default();
+    let whole = format!("{place} ({}{of})", told.type_name);
     match (&told.accumulates, &told.link) {
         (_, Some(link)) => format!("{whole} begins a chain in which each link keeps the next: {link}, {size}"),
         (Some(accumulated), None) if told.kind != "object" => {
@@ -338,6 +399,10 @@ fn explanation(told: &Suspect, frees: Amount) -> String {
             bytes(frees.bytes),
             thousands(frees.objects)
         );
+    }
+    if let Some(part) = &told.part_of {
+        let kept = bytes(part.retained_bytes);
+        text += &format!("It belongs to a {}, which keeps {kept} in all: {}. ", part.type_name, place(&part.path));
     }
     if let Some(module) = &told.owner.module {
         let package = told.owner.package.as_ref().map(|package| format!(" (package {package})")).unwrap_or_default();

@@ -29,6 +29,10 @@ pub struct Contents {
     pub members: Option<Group>,
     /// If that type is a container or the like: what most of it is filled with.
     pub inner: Option<Group>,
+    /// How many there are of all types, numbers and texts aside if there is anything else.
+    pub total: u64,
+    /// Of how many types.
+    pub types: u64,
 }
 
 impl Contents {
@@ -36,7 +40,8 @@ impl Contents {
     pub(super) fn of_chain(kinds: &Kinds<'_>, link: &[u32], links: u64, bytes: u64) -> Contents {
         let telling = |&&type_id: &&u32| !kinds.is_container_type(type_id);
         let type_id = link.iter().find(telling).or(link.first());
-        Contents { members: type_id.map(|&type_id| Group { type_id, count: links, bytes }), inner: None }
+        let members = type_id.map(|&type_id| Group { type_id, count: links, bytes });
+        Contents { members, inner: None, total: links, types: 1 }
     }
 
     /// The count of what is most telling.
@@ -45,14 +50,19 @@ impl Contents {
     }
 }
 
-/// Of a container and its members, with what each keeps.
-pub(super) fn of(kinds: &Kinds<'_>, dominators: &Dominators, node: u32, members: &[(u32, u64)]) -> Contents {
+/// Of the members of a place, with what each keeps.
+pub(super) fn of(kinds: &Kinds<'_>, dominators: &Dominators, members: &[(u32, u64)]) -> Contents {
     let Some(group) = largest(kinds, members) else {
         return Contents::default();
     };
     let inner = inner(kinds, dominators, &group, members);
-    let _ = node;
-    Contents { members: Some(group), inner }
+    let leaf = kinds.is_leaf_type(group.type_id);
+    let types = members.iter().map(|&(member, _)| kinds.view().type_id(member));
+    let mut types: Vec<u32> = types.filter(|&type_id| leaf || !kinds.is_leaf_type(type_id)).collect();
+    let total = types.len() as u64;
+    types.sort_unstable();
+    types.dedup();
+    Contents { members: Some(group), inner, total, types: types.len() as u64 }
 }
 
 /// The type whose objects keep most.

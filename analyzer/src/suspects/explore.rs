@@ -59,20 +59,22 @@ impl Walk<'_, '_> {
         let mut way = vec![node];
         let (mut at, mut kept) = (node, self.bytes(node));
         loop {
-            let heaviest = self.dominators.children(Some(at)).map(|child| (self.bytes(child), child)).max();
-            match heaviest {
-                Some((bytes, child)) if goes_on(bytes, kept) || self.is_link(&way, child) => {
+            let children = || self.dominators.children(Some(at)).map(|child| (self.bytes(child), child));
+            let on = children().max().filter(|&(bytes, _)| goes_on(bytes, kept));
+            match on.or_else(|| children().filter(|&(_, child)| self.is_link(&way, child)).max()) {
+                Some((bytes, child)) => {
                     way.push(child);
                     (at, kept) = (child, bytes);
                 }
-                _ => return way,
+                None => return way,
             }
         }
     }
 
     fn is_link(&self, way: &[u32], child: u32) -> bool {
         let type_of = |node: u32| self.kinds.view().type_id(node);
-        way.len() > CHAIN && way.iter().rev().take(CHAIN).any(|&node| type_of(node) == type_of(child))
+        let is_object = !self.kinds.is_container(child) && !self.kinds.is_leaf_type(type_of(child));
+        way.len() > CHAIN && is_object && way.iter().rev().take(CHAIN).any(|&node| type_of(node) == type_of(child))
     }
 
     /// Looks for a chain on the way down from a node; what is beside and behind it is looked at later.
@@ -103,13 +105,16 @@ impl Walk<'_, '_> {
     fn container(&mut self, node: u32) -> bool {
         let own = self.kinds.view().size(node);
         let members = if self.kinds.is_namespace(node) { Vec::new() } else { self.members(node) };
-        let (members, outliers) = self.without_outliers(members);
-        let sum: u64 = members.iter().map(|&(_, bytes)| bytes).sum::<u64>() + own;
-        let fans_out = self.fans_out(node, &members, sum - own) && sum >= self.threshold;
+        let (mut members, outliers) = self.without_outliers(members);
+        let mut fans_out = self.fans_out(node, &members) && sum(&members) + own >= self.threshold;
+        if !fans_out && let Some(linked) = self.linked(node) {
+            (members, fans_out) = (linked, true);
+        }
+        let sum = sum(&members) + own;
         if !fans_out && own < self.threshold {
             return false;
         }
-        let contents = contents::of(self.kinds, self.dominators, node, &members);
+        let contents = contents::of(self.kinds, self.dominators, &members);
         let members_objects: u64 = members.iter().map(|&(member, _)| self.dominators.retained(member).objects).sum();
         let amount = Amount { objects: members_objects + 1, bytes: sum };
         let shape = if fans_out { Shape::Container } else { Shape::Single };
@@ -142,8 +147,31 @@ impl Walk<'_, '_> {
         (members, outliers.into_iter().map(|(member, _)| member).collect())
     }
 
-    fn fans_out(&self, node: u32, members: &[(u32, u64)], sum: u64) -> bool {
+    /// Objects that a node alone keeps though it does not refer to them: they are linked with each other, in a ring or
+    /// both ways.
+    fn linked(&self, node: u32) -> Option<Vec<(u32, u64)>> {
+        if self.kinds.is_namespace(node) {
+            return None;
+        }
+        let view = self.kinds.view();
+        let mut by_type: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+        for child in self.dominators.children(Some(node)) {
+            if !self.kinds.is_program(child) && !self.kinds.is_leaf_type(view.type_id(child)) {
+                by_type.entry(view.type_id(child)).or_default().push((child, self.bytes(child)));
+            }
+        }
+        let linked = by_type.into_values().filter(|members| members.len() >= MANY);
+        linked.max_by_key(|members| sum(members)).filter(|members| sum(members) >= self.threshold)
+    }
+
+    fn fans_out(&self, node: u32, members: &[(u32, u64)]) -> bool {
         let heaviest = members.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
+        let sum = sum(members);
+        let is_container = self.kinds.is_container(node) || self.kinds.view().length(node).is_some();
+        if is_container && heaviest < self.threshold {
+            // Nowhere further down is there enough.
+            return true;
+        }
         if members.len() < SOME || heaviest > sum / 100 * MOST {
             return false;
         }
@@ -157,8 +185,12 @@ impl Walk<'_, '_> {
             *entry = (entry.0 + 1, entry.1 + bytes);
         }
         let alike = by_type.into_values().any(|(count, bytes)| count >= SOME && bytes >= sum / 100 * MOST);
-        alike && (self.kinds.is_container(node) || self.kinds.view().length(node).is_some())
+        alike && is_container
     }
+}
+
+fn sum(members: &[(u32, u64)]) -> u64 {
+    members.iter().map(|&(_, bytes)| bytes).sum()
 }
 
 /// Whether a child keeps so much that the way leads through it.

@@ -23,7 +23,7 @@ pub use known::better_known;
 pub use ordinary::is_ordinary;
 
 /// Below this, nobody need look.
-const LEAST_BYTES: u64 = 1_000_000;
+const LEAST_BYTES: u64 = 750_000;
 /// Nor below this part of the heap: one in so many bytes.
 const LEAST_SHARE: u64 = 33;
 

@@ -26,7 +26,7 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
             objects: members.iter().map(|&(member, _)| dominators.retained(member).objects).sum(),
             bytes: members.iter().map(|&(_, bytes)| bytes).sum(),
         };
-        let contents = contents::of(kinds, dominators, node, &members);
+        let contents = contents::of(kinds, dominators, &members);
         let suspect = Suspect { node, shape: Shape::Shared, amount, contents, also: Vec::new() };
         sharing.push((suspect, members.into_iter().map(|(member, _)| member).collect()));
     }

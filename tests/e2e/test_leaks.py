@@ -1,0 +1,133 @@
+"""Leaks as they are met in practice: `heapsee suspects` names the culprit without a hint, and nobody without a leak.
+
+What the reports say is held against their JSON Schemas, and what a cut is said to free against the shell's own ``gc``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from harness import binaries
+from harness.gunicorn import Gunicorn, Setting
+from leaks.culprit import Culprit
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "analyzer" / "schemas"
+LEAKS = [
+    "arrays",
+    "cached_method",
+    "class_registry",
+    "dead_threads",
+    "dict_cache",
+    "exceptions",
+    "identity_map",
+    "listeners",
+    "log_handlers",
+    "module_list",
+    "query_log",
+    "task_set",
+]
+
+
+def ask(verb: str, dump: Path, *arguments: str | Path) -> dict[str, Any]:
+    """The JSON of a verb, which must be as its schema says."""
+    done = binaries.run(binaries.HEAPSEE, verb, dump, *arguments, "--json").check()
+    answer: dict[str, Any] = json.loads(done.out)
+    jsonschema.validate(answer, json.loads((SCHEMAS / f"heapsee.{verb}-1.json").read_text()))
+    return answer
+
+
+def culprit_of(name: str) -> Culprit:
+    culprit: Culprit = importlib.import_module(f"leaks.{name}").CULPRIT
+    return culprit
+
+
+def check_named(dump: Path, culprit: Culprit) -> dict[str, Any]:
+    """The culprit is among the first three suspects: by its place, by what piles up there and by how much."""
+    suspects = ask("suspects", dump)["suspects"]
+    named = [each for each in suspects[:3] if culprit.path in each["path"]]
+    assert named, [each["title"] for each in suspects]
+    suspect: dict[str, Any] = named[0]
+    assert suspect["accumulates"]["type"] == culprit.holds or suspect["accumulates"]["inside"]["type"] == culprit.holds
+    assert suspect["accumulates"]["count"] >= culprit.count
+    assert culprit.holds in suspect["title"]
+    assert suspect["title"].startswith(suspect["path"].replace("sys.modules['", "").replace("']", "", 1).split("[")[0])
+    assert 700_000 < suspect["retained_bytes"] < 60_000_000
+    return suspect
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_the_culprit_is_named(name: str, tmp_path: Path) -> None:
+    dump = tmp_path / "leak.dump"
+    binaries.run_module("leaks.run", name, dump)
+    suspect = check_named(dump, culprit_of(name))
+    address = suspect["address"]
+    text = binaries.run(binaries.HEAPSEE, "suspects", dump).check().out
+    assert suspect["title"] in text
+
+    # The dominator tree, the reference to cut and a collection in the shell agree on what it keeps.
+    tree = ask("tree", dump, str(address), "--depth", "1")
+    assert tree["top"]["retained_bytes"] == suspect["retained_bytes"]
+    cut = ask("cut", dump, f"address = {address}")
+    if cut["all"] is not None:
+        drops = [ref["sql"] for ref in cut["all"]["refs"]]
+        *_, collected = binaries.shell([f"read {dump}", *drops, "gc"])
+        deleted = re.search(r"^Deleted (\d+) objects$", collected, re.M)
+        assert deleted
+        assert int(deleted[1]) == cut["all"]["frees"]["objects"] >= suspect["objects"]
+
+
+@pytest.mark.parametrize("name", ["dict_cache", "log_handlers", "query_log"])
+def test_on_a_server_with_the_agent(name: str, tmp_path: Path) -> None:
+    setting = Setting(workers=1, app="leaks.site:application", env={"LEAK": name})
+    with Gunicorn(tmp_path, setting) as server:
+        worker = server.get("/leak")["pid"]
+        dump = binaries.agent_dump(worker, tmp_path / "store")
+    check_named(dump, culprit_of(name))
+
+
+@pytest.mark.parametrize("name", ["plain", "pandas", "django"])
+def test_nobody_is_accused_where_nothing_leaks(name: str, tmp_path: Path) -> None:
+    dump = tmp_path / "healthy.dump"
+    if name == "django":
+        binaries.run_module("oracle.django_heap", dump)
+    else:
+        binaries.run_module("leaks.healthy", name, dump)
+    assert ask("suspects", dump)["suspects"] == []
+    done = binaries.run(binaries.HEAPSEE, "suspects", dump).check()
+    assert done.out.startswith("Nothing stands out.")
+    assert "modules, classes, functions and code" in done.out
+
+
+def test_several_dumps_say_since_when(tmp_path: Path) -> None:
+    dumps = [tmp_path / f"{times}.dump" for times in (2000, 5000, 9000)]
+    for dump in dumps:
+        binaries.run_module("leaks.run", "dict_cache", dump, dump.stem)
+    suspect = ask("suspects", dumps[0], *dumps[1:])["suspects"][0]
+    assert [past["count"] for past in suspect["history"]] == [2000, 5000, 9000]
+    assert "2,000 objects" in suspect["explanation"]
+
+
+def test_the_biggest(tmp_path: Path) -> None:
+    dump = tmp_path / "leak.dump"
+    binaries.run_module("leaks.run", "dict_cache", dump)
+    first = ask("top", dump)["items"][0]
+    assert (first["path"], first["leads_to"]["path"]) == (
+        "sys.modules['leaks.dict_cache']",
+        "sys.modules['leaks.dict_cache']._sessions",
+    )
+    assert ask("top", dump, "--by", "module", "--max-items", "1")["items"][0]["path"] == "leaks.dict_cache"
+    sessions = [
+        row for row in ask("top", dump, "--by", "type", "--max-items", "0")["items"] if row["type"] == "Session"
+    ]
+    assert [row["instances"] for row in sessions] == [5000]
+    tree = ask("tree", dump, "--depth", "4", "--max-items", "1")
+    assert tree["below"]["branches"][0]["name"] == "leaks.dict_cache"
+    for verb in ("top", "tree"):
+        assert binaries.run(binaries.HEAPSEE, verb, dump).check().out
