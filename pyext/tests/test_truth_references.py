@@ -60,9 +60,10 @@ class Comparison:
         self.specimens = truth_zoo.specimens()
         self.specimens.update(truth_zoo.bombs())
         self.modules = import_library()
-        self.iterators = empty_free_list()
         gc.collect()
         gc.disable()
+        # After the collection, for that may fill it.
+        self.iterators = empty_free_list()
         try:
             running = running_frames()
             self.held = reachable(gc.get_objects())
