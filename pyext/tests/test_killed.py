@@ -1,0 +1,139 @@
+"""SIGKILL at points spread over the whole dump, to the child, to the worker, to both.
+
+Whatever dies when: a file under a final name is whole, what is left over tells whose it was, and a worker that was not
+killed goes on. One CPython takes two hundred moments, the others some: what is killed here does not depend on it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import struct
+import sys
+import time
+
+import pytest
+from conftest import SECCOMP, Worker, control_block, eventually, process_state
+from test_disk import NO_NAMELESS_FILES
+
+MOMENTS = 100 if sys.version_info[:2] == (3, 12) else 12
+OBJECTS = 60_000
+#: Of the moments, how many lie in the walk; the rest lie in syncing and naming the two files.
+WALK = 0.7
+PUBLISHING = 4
+
+
+class Page:
+    """The control block of a worker, read from outside. Offsets are those of ``ControlPage``."""
+
+    def __init__(self, worker):
+        data = control_block(worker)
+        self.state, self.outcome, self.started, self.finished = struct.unpack_from("IIQQ", data, 32)
+        (self.child,) = struct.unpack_from("I", data, 80)
+        self.objects, self.bytes = struct.unpack_from("QQ", data, 104)
+
+
+def check_names(directory, dead=()):
+    """Every file in the directory is whole, or a leftover of one of the dead; they are removed. Returns the dumps."""
+    dumps = sorted(directory.glob("meliae.*.dump"))
+    for dump in dumps:
+        data = dump.read_bytes()
+        meta = json.loads(dump.with_name(dump.name + ".meta.json").read_text())
+        assert meta["file"]["size"] == len(data)
+        assert meta["file"]["sha256"] == hashlib.sha256(data).hexdigest()
+        assert meta["file"]["lines"] == meta["counts"]["objects"] == data.count(b"\n") > OBJECTS
+    for path in directory.iterdir():
+        if path.name.startswith("."):
+            writer = re.fullmatch(r"\.heapsee-(\d+)-\d+-[01]\.tmp", path.name)
+            assert writer, path.name
+            assert int(writer[1]) in dead
+        elif path.name.endswith(".meta.json"):
+            # Sidecar first, dump last: a sidecar alone is what a death between the two leaves.
+            json.loads(path.read_text())
+        else:
+            assert path in dumps
+        path.unlink()
+    return dumps
+
+
+def wait_for_moment(worker, moment, total):
+    """Returns the child's pid once its dump is at ``moment`` (0 to 1); None when it was over before that."""
+    number = Page(worker).started
+    os.kill(worker.pid, signal.SIGPROF)
+
+    def reached():
+        page = Page(worker)
+        if page.started == number or not page.child:
+            return page.finished > number and page
+        if moment < WALK:
+            return (page.bytes >= moment / WALK * total or page.state == PUBLISHING or page.finished > number) and page
+        return (page.state == PUBLISHING or page.finished > number) and page
+
+    page = eventually(reached, f"the dump is at {moment:.2f}")
+    if moment >= WALK:
+        # There is no progress to be seen here; it takes some milliseconds at most.
+        time.sleep((moment - WALK) * 0.01)
+    return page.child
+
+
+def kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def prepared(directory, file_system):
+    worker = Worker(directory)
+    worker(f"{SECCOMP}\n{file_system}")
+    worker.install()
+    worker.grow(OBJECTS)
+    worker.dump()
+    return worker, worker.status()["bytes"]
+
+
+FILE_SYSTEMS = pytest.mark.parametrize("file_system", ["", NO_NAMELESS_FILES], ids=["O_TMPFILE", "no O_TMPFILE"])
+
+
+@FILE_SYSTEMS
+def test_the_child_is_killed(tmp_path, file_system):
+    worker, total = prepared(tmp_path, file_system)
+    check_names(tmp_path)
+    killed = 0
+    for i in range(MOMENTS):
+        child = wait_for_moment(worker, i / MOMENTS, total)
+        if child:
+            kill(child)
+        eventually(lambda: (page := Page(worker)).started == page.finished, "the dump has ended")
+        failed = Page(worker).outcome == 2
+        # The worker sweeps what its child has left; only a sidecar without its dump may be there.
+        assert len(check_names(tmp_path)) <= 1 - failed
+        killed += failed
+    assert killed > MOMENTS / 2
+    assert worker("result = 6 * 7") == 42
+    assert re.search("killed", worker.status()["last_error"])
+    worker.dump()
+    assert len(check_names(tmp_path)) == 1
+    eventually(lambda: worker.children() == [], "the last child has been waited for")
+    worker.close()
+
+
+@FILE_SYSTEMS
+@pytest.mark.parametrize("whom", ["worker", "both"])
+def test_the_worker_is_killed(tmp_path, file_system, whom):
+    """Its child goes on by itself, and what it publishes is whole."""
+    moments = max(MOMENTS // 5, 4)
+    published = 0
+    for i in range(moments):
+        worker, total = prepared(tmp_path, file_system)
+        check_names(tmp_path)
+        child = wait_for_moment(worker, i / moments, total)
+        kill(worker.pid)
+        if child and whom == "both":
+            kill(child)
+        worker.process.wait()
+        eventually(lambda child=child: not child or process_state(child) in "?Z", "the child has ended")
+        published += len(check_names(tmp_path, dead=[child]))
+        worker.close()
+    if whom == "worker":
+        assert published == moments
