@@ -28,6 +28,9 @@ pyo3::create_exception!(
 /// How long a directory's name may be: what the control block has room for.
 const DIRECTORY_LIMIT: usize = 1024;
 
+/// Bytes that dumps leave free on the disk when nothing else is installed: the default of `install_memory_dumper`.
+const MIN_FREE: u64 = 32 << 20;
+
 /// Installs the dump signal's handler. See `heapsee.install_memory_dumper`.
 #[pyfunction]
 pub fn install(
@@ -38,6 +41,7 @@ pub fn install(
     chain: bool,
     gil_timeout: Option<f64>,
     values: &str,
+    min_free: u64,
 ) -> PyResult<()> {
     let gil_timeout = gil_timeout.map(checked_timeout).transpose()?;
     let values = checked_values(values)?;
@@ -48,6 +52,7 @@ pub fn install(
         chain,
         gil_timeout,
         values,
+        min_free,
     };
     handler::check(signal).map_err(|problem| PyValueError::new_err(problem.0))?;
     prepare(py)?;
@@ -115,6 +120,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("chain", config.as_ref().is_some_and(|config| config.chain))?;
     dict.set_item("gil_timeout", config.as_ref().and_then(|config| config.gil_timeout).map(|time| time.as_secs_f64()))?;
     dict.set_item("values", config.as_ref().map(|config| config.values.name()))?;
+    dict.set_item("min_free", config.as_ref().map(|config| config.min_free))?;
     dict.set_item("pid", std::process::id())?;
     dict.set_item("control_block", control::visible())?;
     dict.set_item("walker", walker.map(Walker::describe))?;
@@ -202,6 +208,7 @@ pub fn fork_is_over() {
 
 fn dump(py: Python<'_>, target: Target, mode: Mode, signal: Option<i32>) -> PyResult<Option<PathBuf>> {
     prepare(py)?;
+    let (values, min_free) = installed_values_and_min_free();
     let request = Request {
         reason: "call",
         signal,
@@ -210,13 +217,16 @@ fn dump(py: Python<'_>, target: Target, mode: Mode, signal: Option<i32>) -> PyRe
         target,
         mode,
         gil_timeout: None,
-        values: installed_values(),
+        values,
+        min_free,
     };
     py.detach(|| snapshot::take(request)).map_err(|Problem(text)| DumpError::new_err(text))
 }
 
-fn installed_values() -> ValuesMode {
-    state::lock().config.as_ref().map_or(ValuesMode::Full, |config| config.values)
+/// What becomes of values, and how much is to stay free on the disk: as installed, if anything is.
+fn installed_values_and_min_free() -> (ValuesMode, u64) {
+    let state = state::lock();
+    state.config.as_ref().map_or((ValuesMode::Full, MIN_FREE), |config| (config.values, config.min_free))
 }
 
 fn installed_mode() -> Mode {

@@ -95,6 +95,8 @@ pub struct Config {
     pub gil_timeout: Option<Duration>,
     /// What becomes of values.
     pub values: ValuesMode,
+    /// Bytes that dumps leave free where they are written to.
+    pub min_free: u64,
 }
 
 /// The interpreter, as far as it does not change.

@@ -40,8 +40,11 @@ for order in sys.stdin:
 SECCOMP = """
 import ctypes, struct
 def refuse(call, error, argument=0, bit=0, without=0):
-    names = ("clone", "openat", "linkat", "renameat2", "close_range")
-    numbers = {"x86_64": (56, 257, 265, 316, 436), "aarch64": (220, 56, 37, 276, 436)}[os.uname().machine]
+    names = ("clone", "openat", "linkat", "renameat2", "close_range", "write", "fsync", "memfd_create")
+    numbers = {
+        "x86_64": (56, 257, 265, 316, 436, 1, 74, 319),
+        "aarch64": (220, 56, 37, 276, 436, 64, 82, 279),
+    }[os.uname().machine]
     load, equal, is_set, give = 0x20, 0x15, 0x45, 0x06
     program = b"".join(struct.pack("HBBI", *step) for step in [
         (load, 0, 0, 0),

@@ -42,7 +42,7 @@ def worker_with_tmpfs(directory, options):
 
 def test_the_disk_is_full(tmp_path):
     worker = worker_with_tmpfs(tmp_path, "size=1m")
-    worker.install()
+    worker.install("min_free=0")
     worker.grow(100_000)
     status = worker.dump()
     assert re.search(rf"cannot write the dump in {tmp_path}: .*ENOSPC.*free some space", status["last_error"])
@@ -53,20 +53,36 @@ def test_the_disk_is_full(tmp_path):
 
 def test_the_disk_is_too_full_for_what_the_last_dump_took(tmp_path):
     worker = worker_with_tmpfs(tmp_path, "size=64m")
-    worker.install()
+    worker.install("min_free=1 << 20")
     worker.grow(200_000)
     for _ in range(20):
         status = worker.dump()
         if status["last_error"]:
             break
-    told = r"not enough disk: a dump may take \d+ MiB, .* has \d+ MiB left; free some space"
+    told = r"not enough disk: a dump may take \d+ MiB and 1 MiB are to stay free .* has \d+ MiB left; free some space"
     assert re.search(told, status["last_error"])
+    worker.close()
+
+
+def test_some_of_the_disk_stays_free(tmp_path):
+    """Of the first dump nothing is known: it is given up before it takes what is to stay free."""
+    worker = worker_with_tmpfs(tmp_path, "size=16m")
+    worker.install("min_free=12 << 20")
+    worker.grow(200_000)
+    status = worker.dump()
+    told = (
+        rf"cannot write the dump in {tmp_path}: \d+ MiB are left there, and 12 are to stay free .min_free.: free some"
+    )
+    assert re.search(told, status["last_error"])
+    assert worker(f"result = os.listdir({str(tmp_path)!r})") == []
+    worker.install("min_free=20 << 20")
+    assert re.search("0 MiB and 20 MiB are to stay free .* has 16 MiB left", worker.dump()["last_error"])
     worker.close()
 
 
 def test_the_file_system_is_read_only(tmp_path):
     worker = worker_with_tmpfs(tmp_path, "size=1m")
-    worker.install()
+    worker.install("min_free=0")
     worker(f"import subprocess; subprocess.run(['mount', '-o', 'remount,ro', {str(tmp_path)!r}], check=True)")
     assert re.search("cannot create a file in .*EROFS.*not read-only", worker.dump()["last_error"])
     worker.close()
@@ -100,6 +116,28 @@ def test_a_child_that_is_killed_leaves_no_temporary(armed):
     armed("thread.join()")
     assert names(armed.directory) == []
     assert "killed (SIGKILL)" in armed("result = errors[0]")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        # A piece of lines is a megabyte and some: what the worker itself writes is not.
+        ("refuse('write', 5, argument=2, bit=1 << 20)", r"cannot write the dump in .*EIO.*kernel log"),
+        ("refuse('write', 122, argument=2, bit=1 << 20)", r"cannot write the dump in .*EDQUOT.*quota is used up"),
+        ("refuse('fsync', 5)", r"cannot write the dump in .*EIO"),
+        ("refuse('fsync', 122)", r"cannot write the dump in .*EDQUOT"),
+    ],
+    ids=["EIO", "EDQUOT", "EIO at the end", "EDQUOT at the end"],
+)
+@pytest.mark.parametrize("mode", ["fork", "inline"])
+def test_a_disk_that_fails(worker, call, told, mode):
+    worker(f"{SECCOMP}\n{call}")
+    worker.install(f"mode={mode!r}")
+    worker.grow(30_000)
+    status = worker.dump()
+    assert re.search(told, status["last_error"])
+    assert names(worker.directory) == []
+    assert worker("result = 6 * 7") == 42
 
 
 EOPNOTSUPP, EINVAL, EPERM, ENOSYS = 95, 22, 1, 38

@@ -85,12 +85,28 @@ def test_every_option_has_its_variable(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     status, stderr = report(
-        tmp_path, INSTALL="yes", SIGNAL="SIGUSR2", DIRECTORY=str(other), MODE="inline", CHAIN="true"
+        tmp_path,
+        INSTALL="yes",
+        SIGNAL="SIGUSR2",
+        DIRECTORY=str(other),
+        MODE="inline",
+        CHAIN="true",
+        GIL_TIMEOUT="2.5",
+        VALUES="none",
+        MIN_FREE="1000",
     )
     assert stderr == ""
     assert status["armed"]
-    seen = {name: status[name] for name in ("signal", "directory", "mode", "chain")}
-    assert seen == {"signal": signal.SIGUSR2, "directory": str(other), "mode": "inline", "chain": True}
+    expected = {
+        "signal": signal.SIGUSR2,
+        "directory": str(other),
+        "mode": "inline",
+        "chain": True,
+        "gil_timeout": 2.5,
+        "values": "none",
+        "min_free": 1000,
+    }
+    assert {name: status[name] for name in expected} == expected
 
 
 def test_the_documentation_names_every_variable():

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import SECCOMP, Worker, check_dump
+from conftest import SECCOMP, Worker, WorkerError, check_dump
 
-EPERM, ENOMEM, ENOSYS = 1, 12, 38
+EPERM, EAGAIN, ENOMEM, ENOSYS = 1, 11, 12, 38
 #: Threads share memory (CLONE_VM); what does not is a process.
 NO_PROCESSES = "refuse('clone', {error}, without=0x100)"
 
@@ -28,6 +28,37 @@ def test_otherwise_a_clone_that_fails_is_an_error(worker, mode, error, reason):
     status = worker.dump()
     assert re.search(f"cannot clone the process for a snapshot: .*{reason}", status["last_error"])
     assert status["last_path"] is None
+
+
+def test_no_processes_left(worker):
+    """As with RLIMIT_NPROC or pids.max reached, which do not bind root."""
+    worker(f"{SECCOMP}\n{NO_PROCESSES.format(error=EAGAIN)}")
+    worker.install()
+    status = worker.dump()
+    assert re.search(r"cannot clone the process for a snapshot: .*EAGAIN.*ulimit -u", status["last_error"])
+    assert (status["last_path"], worker("result = 6 * 7")) == (None, 42)
+
+
+def test_no_memfd(worker):
+    worker(f"{SECCOMP}\nrefuse('memfd_create', {EPERM})")
+    with pytest.raises(WorkerError, match=r"cannot make the control block \(a memfd\): .*EPERM"):
+        worker.install()
+    assert not worker.status()["installed"]
+    with pytest.raises(WorkerError, match=r"DumpError.*cannot make the control block"):
+        worker("heapsee.dump_memory()")
+
+
+def test_no_descriptors_left(armed):
+    """The child has closed those that came over before it needs one."""
+    armed(
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "held = []\n"
+        "try:\n"
+        "    while True: held.append(os.dup(0))\n"
+        "except OSError: pass"
+    )
+    check_dump(armed.dump()["last_path"])
+    assert armed("for fd in held: os.close(fd)\nresult = len(held)") > 40
 
 
 def test_kernels_without_close_range(worker):

@@ -34,7 +34,14 @@ _PIECE = 1 << 20
 
 
 def install_memory_dumper(
-    dump_signal=_SIGPROF, *, directory=None, mode="auto", chain=False, gil_timeout=10.0, values="full"
+    dump_signal=_SIGPROF,
+    *,
+    directory=None,
+    mode="auto",
+    chain=False,
+    gil_timeout=10.0,
+    values="full",
+    min_free=32 << 20,
 ):
     """Have ``dump_signal`` make a heap dump of this process, and of every process forked from it.
 
@@ -53,6 +60,7 @@ def install_memory_dumper(
         ``"hash"``: a salted hash of the whole, so that what is there many times can still be found. ``"none"``: left
         out. Lengths, sizes and references stay, and so do the names that the program's code uses: of types, attributes,
         variables, functions and modules.
+    :param min_free: bytes that a dump leaves free on the disk: before it takes more, it is refused or given up.
     :raises ValueError: the signal cannot be used, the directory does not exist, the mode, the timeout or ``values`` is
         none of those above.
     :raises RuntimeError: the signal has a handler already, or this interpreter is not supported.
@@ -62,7 +70,9 @@ def install_memory_dumper(
     """
     if directory is None:
         directory = _temporary_directory()
-    _heapsee.install(int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain), gil_timeout, values)
+    _heapsee.install(
+        int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain), gil_timeout, values, min_free
+    )
 
 
 def uninstall_memory_dumper():

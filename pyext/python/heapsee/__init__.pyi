@@ -18,6 +18,7 @@ class Status(TypedDict):
     chain: bool
     gil_timeout: float | None
     values: str | None
+    min_free: int | None
     pid: int
     control_block: bool
     walker: str | None
@@ -46,6 +47,7 @@ def install_memory_dumper(
     chain: bool = False,
     gil_timeout: float | None = 10.0,
     values: str = "full",
+    min_free: int = 33554432,
 ) -> None: ...
 def uninstall_memory_dumper() -> None: ...
 def dump_memory(signum: int | None = None, frame: FrameType | None = None) -> str: ...

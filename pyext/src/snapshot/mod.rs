@@ -75,6 +75,8 @@ pub struct Request {
     pub gil_timeout: Option<Duration>,
     /// What becomes of values.
     pub values: ValuesMode,
+    /// Bytes that are to stay free where the dump is written to.
+    pub min_free: u64,
 }
 
 /// All that is known before the heap is held: made in the worker, used by whoever writes.
@@ -87,6 +89,7 @@ struct Job {
     walker: &'static Walker,
     options: walk::Options,
     gil_timeout: Option<Duration>,
+    min_free: u64,
     /// The watcher takes this dump, not a thread of Python's own.
     from_signal: bool,
     /// The request's moment on a clock nobody sets.
@@ -225,6 +228,7 @@ fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Resu
         walker,
         options: walk::Options { values, around: around.map(|around| Around::clone(&around)).unwrap_or_default() },
         gil_timeout: request.gil_timeout,
+        min_free: request.min_free,
         from_signal: request.sender.is_some(),
         asked,
     };

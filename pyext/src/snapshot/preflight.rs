@@ -1,9 +1,11 @@
 //! Refusing a dump that would hurt: before it begins, with the reason.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use heapsee_format::meta;
-use nix::sys::statvfs::{fstatvfs, statvfs};
+use nix::sys::statvfs::{Statvfs, fstatvfs, statvfs};
 
 use super::{Request, Target};
 use crate::problem::Problem;
@@ -21,7 +23,7 @@ const MEMORY_BASE: u64 = 32 << 20;
 /// Memory or disk is short.
 pub fn check(request: &Request, memory: &meta::Memory, last_size: u64) -> Result<(), Problem> {
     enough_memory(memory, process_info::available_memory())?;
-    enough_disk(&request.target, last_size + last_size / 4)
+    enough_disk(&request.target, last_size + last_size / 4, request.min_free)
 }
 
 fn enough_memory(memory: &meta::Memory, available: Option<u64>) -> Result<(), Problem> {
@@ -39,18 +41,16 @@ fn enough_memory(memory: &meta::Memory, available: Option<u64>) -> Result<(), Pr
     Ok(())
 }
 
-/// `need` is 0 when nothing is known of the size to come: then the disk is not asked.
-fn enough_disk(target: &Target, need: u64) -> Result<(), Problem> {
+/// `need` is 0 when nothing is known of the size to come; how much stays free is also watched while it is written.
+fn enough_disk(target: &Target, need: u64, min_free: u64) -> Result<(), Problem> {
     let stat = match target {
         Target::Directory(directory) => statvfs(directory.as_path()),
         Target::Path(path) => statvfs(path.parent().unwrap_or(Path::new("/"))),
         // SAFETY: the caller of the dump keeps this file open until the dump has ended.
         Target::File(fd) => fstatvfs(unsafe { std::os::fd::BorrowedFd::borrow_raw(*fd) }),
     };
-    // What cannot be asked, or has no size (some network file systems), will say so itself.
-    let Some(stat) = stat.ok().filter(|stat| stat.blocks() > 0) else { return Ok(()) };
-    let room = stat.blocks_available().saturating_mul(stat.fragment_size());
-    if room < need {
+    let Some(room) = stat.ok().and_then(|stat| room(&stat)) else { return Ok(()) };
+    if room < need.saturating_add(min_free) {
         let place = match target {
             Target::Directory(directory) => directory.display().to_string(),
             Target::Path(path) => path.display().to_string(),
@@ -58,11 +58,37 @@ fn enough_disk(target: &Target, need: u64) -> Result<(), Problem> {
         };
         let (need, room) = (mebibytes(need), mebibytes(room));
         return Err(Problem(format!(
-            "not enough disk: a dump may take {need} MiB, {place} has {room} MiB left; free some space there or have \
-             dumps written elsewhere"
+            "not enough disk: a dump may take {need} MiB and {} MiB are to stay free (min_free), {place} has {room} MiB \
+             left; free some space there or have dumps written elsewhere",
+            mebibytes(min_free)
         )));
     }
     Ok(())
+}
+
+/// Would writing `more` bytes to `file` leave less than `min_free` on its disk?
+///
+/// # Errors
+/// It would; the text says so.
+pub fn stays_free(file: &File, more: u64, min_free: u64) -> io::Result<()> {
+    let Some(room) = fstatvfs(file).ok().and_then(|stat| room(&stat)) else { return Ok(()) };
+    if min_free == 0 || room >= min_free.saturating_add(more) {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::StorageFull,
+        format!(
+            "{} MiB are left there, and {} are to stay free (min_free): free some space there or have dumps written \
+             elsewhere",
+            room >> 20,
+            mebibytes(min_free)
+        ),
+    ))
+}
+
+/// Bytes that may still be written. `None`: what has no size (a pipe, some network file systems) will say so itself.
+fn room(stat: &Statvfs) -> Option<u64> {
+    (stat.blocks() > 0).then(|| stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 fn mebibytes(bytes: u64) -> u64 {

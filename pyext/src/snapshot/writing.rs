@@ -10,7 +10,7 @@ use heapsee_format::digest::Digester;
 use heapsee_format::meta;
 
 use super::ways::Consistency;
-use super::{Job, Target, nanoseconds};
+use super::{Job, Target, nanoseconds, preflight};
 use crate::problem::Problem;
 use crate::publish::Output;
 use crate::walk::{self, Moment, Report, Sink};
@@ -56,7 +56,8 @@ pub unsafe fn walk(
 ) -> Result<Walked, Problem> {
     let started = Instant::now();
     job.page.set_state(DumpState::Walking);
-    let mut lines = Lines { output, page: job.page, digester: Digester::default(), write_ns: 0 };
+    let mut lines =
+        Lines { output, page: job.page, min_free: job.min_free, digester: Digester::default(), write_ns: 0 };
     // SAFETY: the caller's promise.
     let report = unsafe { walk::walk(job.walker, moment, &job.options, &mut lines) };
     let Lines { digester, write_ns, .. } = lines;
@@ -119,6 +120,7 @@ fn private_dirty() -> Option<u64> {
 struct Lines<'a> {
     output: &'a mut Output,
     page: &'a ControlPage,
+    min_free: u64,
     digester: Digester,
     write_ns: u64,
 }
@@ -126,6 +128,7 @@ struct Lines<'a> {
 impl Sink for Lines<'_> {
     fn write(&mut self, lines: &[u8], count: u64) -> io::Result<()> {
         let started = Instant::now();
+        preflight::stays_free(self.output.file(), lines.len() as u64, self.min_free)?;
         self.output.file().write_all(lines)?;
         self.write_ns += nanoseconds(started);
         self.digester.update_counted(lines, count);

@@ -66,5 +66,6 @@ fn answer() {
         mode: config.mode,
         gil_timeout: config.gil_timeout,
         values: config.values,
+        min_free: config.min_free,
     });
 }
