@@ -40,14 +40,13 @@ pub(super) const VERBS: &[Verb] = &[
         usage: "select … [--json | --csv]",
         text: "run a query and keep its rows as #N\n\
                obj(address, type, name, value, size, len, mark, repr), ref(parent, child); roots are children of 0.\n\
-               Columns that * leaves out: obj.referrers, obj.referents (how many), obj.root (why it is one), \
-               obj.retained (bytes that would go with it), obj.dominator (who alone keeps it), and \
-               ref.edge (what the reference is called: .name, ['key'], [3]).\n\
+               Columns that * leaves out tell more (retained, module, thread, edge, …): see `schema`.\n\
                --json (schema heapsee.query/1) and --csv at the end write rows for programs.\n\
                X& children of X, X^ parents of X (0&& and so on); X is an address, $name, #N.i or #N.column.\n\
                #N.i is the address in row i of result N; #N.column is that column as a list; $name is a defined name.",
         run: verbs::query::select,
     },
+    Verb { name: "schema", usage: "schema", text: "tell the tables, their columns and what these mean", run: schema },
     Verb {
         name: "path",
         usage: verbs::graph::PATH,
@@ -166,6 +165,11 @@ fn help(shell: &mut Shell<'_>, topic: &str) -> Result<Flow, CommandError> {
     }
     let verb = find(topic).ok_or_else(|| CommandError::Unknown(topic.to_owned()))?;
     writeln!(shell.out, "{}\n\n{}", verb.usage, verb.text)?;
+    Ok(Flow::Continue)
+}
+
+fn schema(shell: &mut Shell<'_>, _argument: &str) -> Result<Flow, CommandError> {
+    shell.out.write_all(include_bytes!("../../docs/sql.md"))?;
     Ok(Flow::Continue)
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use super::error::SessionError;
+use super::found::Found;
 use super::store::StoredGeneration;
-use crate::graph::Dominators;
 use crate::heap::{Heap, View};
 use crate::load::LoadError;
 
@@ -20,8 +20,8 @@ pub struct Generation {
     number: u32,
     stored: StoredGeneration,
     state: Mutex<State>,
-    /// The dominators that were asked for last, and of which view. A view that has changed is not that view any more.
-    dominators: Mutex<Option<(Weak<View>, Arc<Dominators>)>>,
+    /// What was found out last, and of which view. A view that has changed is not that view any more.
+    found: Mutex<Option<(Weak<View>, Arc<Found>)>>,
 }
 
 #[derive(Default)]
@@ -35,7 +35,7 @@ struct State {
 impl Generation {
     fn new(stored: StoredGeneration, view: Option<Arc<View>>) -> Self {
         let state = Mutex::new(State { view, before: None });
-        Generation { number: stored.number, stored, state, dominators: Mutex::default() }
+        Generation { number: stored.number, stored, state, found: Mutex::default() }
     }
 
     /// Counted from 1.
@@ -63,24 +63,23 @@ impl Generation {
         self.state().view.as_mut().map(|view| change(Arc::make_mut(view)))
     }
 
-    /// The dominators of a view of this generation: found once, as long as the view stays as it is.
-    pub fn dominators(&self, view: &Arc<View>) -> Arc<Dominators> {
-        // Held while they are found: whoever else asks waits for the same answer.
-        let mut known = self.dominators.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What is found out about a view of this generation: once, as long as the view stays as it is.
+    pub fn found(&self, view: &Arc<View>) -> Arc<Found> {
+        let mut known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
-            Some((of, dominators)) if of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, view)) => Arc::clone(dominators),
+            Some((of, found)) if of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, view)) => Arc::clone(found),
             _ => {
-                let dominators = Arc::new(Dominators::of(view));
-                *known = Some((Arc::downgrade(view), Arc::clone(&dominators)));
-                dominators
+                let found = Arc::<Found>::default();
+                *known = Some((Arc::downgrade(view), Arc::clone(&found)));
+                found
             }
         }
     }
 
-    /// The dominators that were asked for last, of whatever view, if any were.
-    pub fn last_dominators(&self) -> Option<Arc<Dominators>> {
-        let known = self.dominators.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().map(|(_, dominators)| Arc::clone(dominators))
+    /// What was found out last, of whatever view, if anything was.
+    pub fn last_found(&self) -> Option<Arc<Found>> {
+        let known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|(_, found)| Arc::clone(found))
     }
 
     /// A transaction begins; if one has begun already, this is part of it.

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod error;
+mod found;
 mod obj;
 mod plan;
 mod reference;

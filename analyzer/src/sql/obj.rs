@@ -17,26 +17,22 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, Result};
 
 use super::catalog::{Catalog, Generation};
+use super::found::Found;
 use super::plan::{self, Order, ROWID, Text};
 use super::repr::{plain, repr};
 use super::write;
-use crate::graph::Dominators;
 use crate::heap::View;
 
-/// The columns that `select *` shows, in their order. Behind them come hidden ones: `referrers` and `referents`, how
-/// many references lead to and from the object; `root`, why it is a child of the virtual root, if it is one; `retained`, the
-/// bytes that would go with it, and `dominator`, the address of the nearest object without which it would go (0 for the
-/// virtual root). The last two are found for all objects when first asked for.
+/// The columns that `select *` shows, in their order. Behind them come hidden ones: see [`super::found`].
 pub const COLUMNS: [&str; 8] = ["address", "type", "name", "value", "size", "len", "mark", "repr"];
 
 const SCHEMA: &CStr =
     c"create table obj (address int, type text, name text, value text, size int, len int, mark int, repr text, \
-      referrers int hidden, referents int hidden, root text hidden, retained int hidden, dominator int hidden)";
+      referrers int hidden, referents int hidden, root text hidden, retained int hidden, dominator int hidden, \
+      distance int hidden, module text hidden, package text hidden, thread text hidden)";
 
 pub(super) const ADDRESS: c_int = 0;
 pub(super) const TYPE: c_int = 1;
-const RETAINED: c_int = 11;
-const DOMINATOR: c_int = 12;
 
 /// Makes the module known to a connection.
 pub fn register(connection: &Connection, catalog: &Arc<Catalog>) -> Result<()> {
@@ -57,12 +53,16 @@ impl ObjTable {
         write::view(&self.catalog, &self.generation)
     }
 
-    /// Whether these are the cells of `retained` and `dominator` as they were last shown: an update from a join hands
-    /// them back.
-    fn is_as_found(&self, view: &View, node: u32, cells: &[ValueRef<'_>]) -> bool {
-        let Some(dominators) = self.generation.last_dominators() else { return false };
-        let found = [retained(&dominators, node), dominator(view, &dominators, node)];
-        cells.iter().map(|&cell| plan::integer(cell)).eq(found)
+    /// Whether an update leaves the hidden cells of a row as they were. One from a join hands them back: then they are
+    /// what was found before the statement began to change things.
+    fn leaves_hidden(&self, args: &Updates<'_>, view: &View, node: u32, cells: &[ValueRef<'_>]) -> bool {
+        let last = self.generation.last_found();
+        let fresh = Found::default();
+        cells.iter().enumerate().all(|(column, &cell)| {
+            let is = |found: &Found| found.cell(view, node, column).is(cell);
+            args.no_change(COLUMNS.len() + column + 2)
+                || if Found::is_costly(column) { last.as_deref().is_some_and(is) } else { is(&fresh) }
+        })
     }
 }
 
@@ -161,7 +161,7 @@ unsafe impl VTab<'_> for ObjTable {
             catalog: Arc::clone(&self.catalog),
             generation: Arc::clone(&self.generation),
             view,
-            dominators: OnceCell::new(),
+            found: OnceCell::new(),
             scan: Scan::List(Vec::new().into_iter()),
             node: None,
         })
@@ -205,11 +205,8 @@ impl UpdateVTab<'_> for ObjTable {
         let node = node_of_rowid(plan::integer(*old));
         let (cells, hidden) = cells.split_at(COLUMNS.len().min(cells.len()));
         let view = self.view()?;
-        let (hidden, of_tree) = hidden.split_at(Hidden::COLUMNS.min(hidden.len()));
         let found = node.filter(|&node| view.is_live(node));
-        write::refuse_hidden(found.is_none_or(|node| Hidden::of(&view, node).is(hidden)))?;
-        let left_alone = (RETAINED..).take(of_tree.len()).all(|column| args.no_change(column as usize + 2));
-        write::refuse_hidden(left_alone || found.is_none_or(|node| self.is_as_found(&view, node, of_tree)))?;
+        write::refuse_hidden(found.is_none_or(|node| self.leaves_hidden(args, &view, node, hidden)))?;
         write::object_updated(&self.generation, node, cells)
     }
 }
@@ -264,14 +261,14 @@ struct ObjCursor {
     catalog: Arc<Catalog>,
     generation: Arc<Generation>,
     view: Arc<View>,
-    dominators: OnceCell<Arc<Dominators>>,
+    found: OnceCell<Arc<Found>>,
     scan: Scan,
     node: Option<u32>,
 }
 
 impl ObjCursor {
-    fn dominators(&self) -> &Dominators {
-        self.dominators.get_or_init(|| self.generation.dominators(&self.view))
+    fn found(&self) -> &Found {
+        self.found.get_or_init(|| self.generation.found(&self.view))
     }
 
     fn scan(&self, plan: Plan, argument: Option<ValueRef<'_>>) -> Scan {
@@ -363,7 +360,7 @@ impl ObjCursor {
 unsafe impl VTabCursor for ObjCursor {
     fn filter(&mut self, plan: c_int, _idx_str: Option<&str>, args: &Filters<'_>) -> Result<()> {
         self.view = write::view(&self.catalog, &self.generation)?;
-        self.dominators = OnceCell::new();
+        self.found = OnceCell::new();
         self.scan = self.scan(Plan::of(plan), args.iter().next());
         self.advance();
         Ok(())
@@ -389,77 +386,18 @@ unsafe impl VTabCursor for ObjCursor {
             4 => context.set_result(clamp(view.size(node))),
             5 => context.set_result(view.length(node).map(clamp)),
             6 => context.set_result(view.mark(node)),
-            8 => context.set_result(referrers(view, node)),
-            9 => context.set_result(referents(view, node)),
-            10 => context.set_result(root(view, node).as_deref()),
-            // An update that leaves them alone need not find them out.
-            RETAINED | DOMINATOR if context.no_change() => Ok(()),
-            RETAINED => context.set_result(retained(self.dominators(), node)),
-            DOMINATOR => context.set_result(dominator(view, self.dominators(), node)),
-            _ => {
+            7 => {
                 let type_name = view.type_name(view.type_id(node));
                 context.set_result(&*repr(type_name, view.name(node), view.value(node)))
             }
+            // An update that leaves them alone need not find them out.
+            _ if context.no_change() => Ok(()),
+            hidden => context.set_result(&self.found().cell(view, node, hidden as usize - COLUMNS.len())),
         }
     }
 
     fn rowid(&self) -> Result<i64> {
         Ok(self.node.map_or(0, rowid_of_node))
-    }
-}
-
-fn referrers(view: &View, node: u32) -> i64 {
-    let mut count = i64::from(view.is_root(node));
-    view.edges_to(node, |_| count += 1);
-    count
-}
-
-fn referents(view: &View, node: u32) -> i64 {
-    let mut count = 0;
-    view.edges_from(node, |_| count += 1);
-    count
-}
-
-fn root(view: &View, node: u32) -> Option<String> {
-    if !view.is_root(node) {
-        return None;
-    }
-    let roots = view.heap().roots();
-    let found = roots.binary_search_by_key(&node, |root| root.node).ok();
-    Some(found.map_or("pinned", |at| view.heap().root_label(&roots[at])).to_owned())
-}
-
-/// The bytes that would go with an object; nothing if no root reaches it.
-fn retained(dominators: &Dominators, node: u32) -> Option<i64> {
-    dominators.is_reached(node).then(|| clamp(dominators.retained(node).bytes))
-}
-
-fn dominator(view: &View, dominators: &Dominators, node: u32) -> Option<i64> {
-    let address = || dominators.dominator(node).map_or(0, |dominator| view.address(dominator).cast_signed());
-    dominators.is_reached(node).then(address)
-}
-
-/// The hidden columns of an object that are found at once.
-struct Hidden {
-    referrers: i64,
-    referents: i64,
-    root: Option<String>,
-}
-
-impl Hidden {
-    const COLUMNS: usize = 3;
-
-    fn of(view: &View, node: u32) -> Self {
-        Hidden { referrers: referrers(view, node), referents: referents(view, node), root: root(view, node) }
-    }
-
-    /// Whether these are the cells that an update leaves as they were.
-    fn is(&self, cells: &[ValueRef<'_>]) -> bool {
-        let [referrers, referents, root] = cells else { return cells.is_empty() };
-        let root_is = root.as_str_or_null().is_ok_and(|text| text == self.root.as_deref());
-        plan::integer(*referrers) == Some(self.referrers)
-            && plan::integer(*referents) == Some(self.referents)
-            && root_is
     }
 }
 

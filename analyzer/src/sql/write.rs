@@ -36,7 +36,7 @@ pub fn refuse_hidden(unchanged: bool) -> Result<()> {
     if unchanged {
         Ok(())
     } else {
-        Err(refused("edge, root, referrers, referents, retained and dominator are found out: leave them out"))
+        Err(refused("what `help select` lists as columns that * leaves out is found out: leave it out"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The analyzer's integration tests, one binary.
 
 mod asked;
+mod columns;
 mod diff;
 mod index;
 mod packages;
