@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use heapsee::commands::{
-    cut, diff, gc, info, packages, path, query, shell, summary, suspects, top, twins, use_no_index, waste,
+    cut, diff, gc, info, packages, path, query, shell, summary, suspects, threads, top, twins, use_no_index, waste,
 };
 use heapsee::exit::{Exit, say};
 
@@ -50,6 +50,7 @@ enum Command {
     Gc(gc::GcArgs),
     Query(query::QueryArgs),
     Shell(shell::ShellArgs),
+    Threads(threads::ThreadsArgs),
     Twins(twins::TwinsArgs),
     Waste(waste::WasteArgs),
     Diff(diff::DiffArgs),
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         Command::Shell(args) => shell::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Packages(args) => packages::run(&args),
+        Command::Threads(args) => threads::run(&args),
         Command::Twins(args) => twins::run(&args),
         Command::Waste(args) => waste::run_waste(&args),
         Command::Duplicates(args) => waste::run_duplicates(&args),

@@ -11,6 +11,7 @@ mod question;
 pub mod shell;
 pub mod summary;
 pub mod suspects;
+pub mod threads;
 pub mod top;
 pub mod twins;
 pub mod waste;

@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 
 use super::grid::Align::{Left, Right};
-use super::table::table;
+use super::printable;
+use super::table::{table, table_of_paths};
 use super::text::mebibytes;
 use super::waste::notes;
 use crate::report::packages::{PackageRow, Packages};
+use crate::report::threads::{FrameRow, Part, TaskRow, Threads};
+use crate::report::words::{bytes, thousands};
 
 /// Packages, most bytes first.
 pub fn packages(out: &mut dyn Write, packages: &Packages) -> io::Result<()> {
@@ -35,4 +38,61 @@ pub fn packages(out: &mut dyn Write, packages: &Packages) -> io::Result<()> {
     }
     writeln!(out, "\nNobody's: {} objects, {} bytes", packages.nobody.objects, packages.nobody.bytes)?;
     notes(out, &packages.notes)
+}
+
+/// Threads with their stacks, then tasks.
+pub fn threads(out: &mut dyn Write, threads: &Threads) -> io::Result<()> {
+    let several = threads.several;
+    writeln!(
+        out,
+        "{} threads; what several of them hold together and nobody else: {} in {} objects",
+        threads.thread_count,
+        bytes(several.bytes),
+        thousands(several.objects)
+    )?;
+    for thread in &threads.threads {
+        let native = thread.native_id.map(|id| format!(" (tid {id})")).unwrap_or_default();
+        let request = thread.request.as_ref().map(|request| format!(", {}", printable(request))).unwrap_or_default();
+        let (kept, count) = (bytes(thread.alone.bytes), thousands(thread.alone.objects));
+        writeln!(out, "\nthread {}{native}{request}: {kept} in {count} objects through its stack alone", thread.ident)?;
+        let rows: Vec<Vec<String>> = thread.frames.iter().map(frame).collect();
+        table_of_paths(out, &[("bytes", Right), ("objects", Right), ("frame", Left), ("most of it", Left)], &rows)?;
+    }
+    hidden(out, threads.thread_count - threads.threads.len(), "threads")?;
+    if !threads.tasks.is_empty() {
+        writeln!(out, "\n{} tasks and greenlets; what would go with each:", threads.task_count)?;
+        let row = |task: &TaskRow| {
+            let (name, request) = (task.name.clone().unwrap_or_default(), task.request.clone().unwrap_or_default());
+            let (kept, address) = (task.retained, task.address.to_string());
+            vec![kept.bytes.to_string(), kept.objects.to_string(), address, task.type_name.clone(), name, request]
+        };
+        let rows: Vec<Vec<String>> = threads.tasks.iter().map(row).collect();
+        let headers = [
+            ("bytes", Right),
+            ("objects", Right),
+            ("address", Right),
+            ("type", Left),
+            ("name", Left),
+            ("request", Left),
+        ];
+        table(out, &headers, &rows)?;
+        hidden(out, threads.task_count - threads.tasks.len(), "tasks")?;
+    }
+    notes(out, &threads.notes)
+}
+
+fn frame(frame: &FrameRow) -> Vec<String> {
+    let line = frame.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let part = |part: &Part| format!("{} {} ({})", part.type_name, part.address, bytes(part.amount.bytes));
+    let file = frame.file.rsplit('/').next().unwrap_or_default();
+    vec![
+        frame.alone.bytes.to_string(),
+        frame.alone.objects.to_string(),
+        format!("{}() {file}{line}", frame.function),
+        frame.largest.iter().map(part).collect::<Vec<_>>().join(", "),
+    ]
+}
+
+fn hidden(out: &mut dyn Write, count: usize, what: &str) -> io::Result<()> {
+    if count > 0 { writeln!(out, "… and {count} more {what} (--max-items 0 shows all)") } else { Ok(()) }
 }

@@ -13,6 +13,7 @@ pub mod study;
 pub mod summary;
 pub mod suspects;
 pub mod tally;
+pub mod threads;
 pub mod top;
 pub mod tree;
 pub mod twins;

@@ -8,5 +8,6 @@ mod packages;
 mod shell;
 mod sql;
 mod summary;
+mod threads;
 mod twins;
 mod waste;
