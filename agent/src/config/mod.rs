@@ -188,13 +188,24 @@ fn sections_of(root: &Table<'_>) -> Option<Config> {
 /// What no section can know alone.
 fn consistent(root: &Table<'_>, config: &Config) {
     for rule in &config.rules {
-        let polls = match &rule.trigger {
-            Trigger::Slope { window, .. } if *window < config.agent.poll * 3 => Some(window),
-            _ => None,
-        };
-        if let Some(window) = polls {
-            let reason = format!("rule {:?}: window = {window:?} holds fewer than three polls", rule.name);
-            root.problem(root.place("rule"), reason, "make it longer, or poll of [agent] shorter");
+        let (name, place) = (&rule.name, || root.place("rule"));
+        match &rule.trigger {
+            Trigger::Slope { window, .. } if *window < config.agent.poll * 3 => {
+                let reason = format!("rule {name:?}: window = {window:?} holds fewer than three polls");
+                root.problem(place(), reason, "make it longer, or poll of [agent] shorter");
+            }
+            Trigger::Pressure(resource, level) => {
+                let (key, most) = match resource {
+                    Resource::Memory => ("max_memory_pressure", config.limits.max_memory_pressure),
+                    Resource::Io => ("max_io_pressure", config.limits.max_io_pressure),
+                    Resource::Cpu => continue,
+                };
+                if level.above >= most {
+                    let reason = format!("rule {name:?} cannot have a dump: there is none above {key} of [limits]");
+                    root.problem(place(), reason, format!("make above less than {key}, or {key} more"));
+                }
+            }
+            _ => {}
         }
     }
     if config.ship.is_none() && config.retention.delete_unshipped {

@@ -128,7 +128,7 @@ fn every_trigger_can_be_had() {
     for trigger in [
         "trigger = 'pss'\nabove = '1GB'",
         "trigger = 'cgroup'\nabove = '80%'",
-        "trigger = 'pressure'\nresource = 'memory'\nabove = '20%'",
+        "trigger = 'pressure'\nresource = 'memory'\nabove = '15%'",
         "trigger = 'memory-events'\nevents = ['high', 'max', 'oom', 'oom_kill']",
         "trigger = 'schedule'\nevery = '6h'",
         "trigger = 'age'\nabove = '1d'",
@@ -221,6 +221,7 @@ fn impossible_rules() {
         ("trigger = 'rss'\nabove = '1GB'\ndumps = 3", "does not say how far apart"),
         ("trigger = 'rss'\nabove = '1GB'\napart = '1m'", "takes one dump only"),
         ("trigger = 'slope'\nabove = '1MB/h'\nwindow = '10s'", "fewer than three polls"),
+        ("trigger = 'pressure'\nresource = 'memory'\nabove = '20%'", "cannot have a dump"),
         ("trigger = 'schedule'", "neither every nor cron"),
         ("trigger = 'schedule'\nevery = '1h'\ncron = '* * * * *'", "both every and cron"),
         ("trigger = 'schedule'\nevery = '10s'", "less than a minute"),

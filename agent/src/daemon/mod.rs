@@ -73,6 +73,7 @@ struct Daemon {
     looked: Arc<AtomicU64>,
     last: Option<Look>,
     taking: Option<JoinHandle<()>>,
+    turns: Option<JoinHandle<()>>,
     /// Who waits for the end of which order.
     waiting: HashMap<u64, Sender<Reply>>,
     history: VecDeque<Past>,
@@ -110,26 +111,40 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         looked: Arc::default(),
         last: None,
         taking: None,
+        turns: None,
         waiting: HashMap::new(),
         history: VecDeque::new(),
         refused: None,
         started: jiff::Timestamp::now(),
     };
     daemon.serve_metrics()?;
-    let turns = daemon.give_turns();
+    raise_file_limit();
+    daemon.turns = Some(daemon.give_turns());
     daemon.hello();
-    daemon.events(&events);
+    let outcome = daemon.events(&events);
     info!("stopping");
     tell(&[NotifyState::Stopping]);
     daemon.stop.request();
     if let Some(taking) = daemon.taking.take() {
         let _ = taking.join();
     }
-    turns.thread().unpark();
-    let _ = turns.join();
+    if let Some(turns) = daemon.turns.take() {
+        turns.thread().unpark();
+        let _ = turns.join();
+    }
     drop(socket);
     daemon.save();
-    Ok(())
+    outcome
+}
+
+/// Each worker that is known is held by two descriptors, and the usual limit is meant for programs that use `select`.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        warn!(%error, "the limit of open files cannot be raised: with very many workers, some will not be seen");
+    }
 }
 
 fn catch_signals(sender: Sender<Event>) -> std::io::Result<()> {
@@ -183,21 +198,43 @@ impl Daemon {
     }
 
     /// The loop: events as they come, a look whenever it is time.
-    fn events(&mut self, events: &Receiver<Event>) {
+    fn events(&mut self, events: &Receiver<Event>) -> Result<(), Failure> {
         let mut next = Instant::now();
         loop {
             match events.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Event::Signal(SIGHUP)) => self.reload(),
-                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Ok(Event::Asked(request, reply)) => self.answer(request, reply),
                 Ok(Event::Ended(ended)) => self.ended(*ended),
                 Err(RecvTimeoutError::Timeout) => {
+                    self.check_threads()?;
                     self.look();
                     tell(&[NotifyState::Watchdog]);
                     next = Instant::now() + self.config.agent.poll;
                 }
             }
         }
+    }
+
+    /// A thread that has died of a mistake of ours must not pass unseen.
+    fn check_threads(&mut self) -> Result<(), Failure> {
+        if self.turns.as_ref().is_some_and(JoinHandle::is_finished) {
+            return Err(Failure::new(
+                Exit::Store,
+                "the thread that keeps and ships dumps has died: start the agent again",
+            ));
+        }
+        // One that is done has sent its event, which was taken in before this.
+        if let Some(taking) = self.taking.take_if(|taking| taking.is_finished()) {
+            let _ = taking.join();
+            error!("the thread that was taking a dump has died");
+            self.metrics.running.set(0);
+            if let Some(number) = self.engine.running().map(|order| order.number) {
+                self.engine.done(number, crate::rules::Done::Failed, observer::now());
+                self.waiting.remove(&number);
+            }
+        }
+        Ok(())
     }
 
     /// The pipeline's thread.
@@ -308,7 +345,7 @@ impl Daemon {
             }
             Decision::Held(want) => {
                 self.metrics.held(&want);
-                let pid = want.worker.map(|worker| worker.pid).unwrap_or_default();
+                let pid = want.worker.map(|worker| worker.pid);
                 info!(rule = %want.rule, pid, why = %want.why, hold = %want.hold, "a dump is wanted, but not now");
             }
             Decision::Dropped { rule, why } => warn!(%rule, %why, "a dump that was wanted is given up"),

@@ -99,7 +99,8 @@ impl Known {
             (_, _, Some(server)) => format!("{}:{}", server.name(), self.process.name()),
             (Some(unit), _, None) => unit.clone(),
             (None, Some(container), None) => container.clone(),
-            (None, None, None) => self.process.argv.join(" "),
+            // Not the command line, which may hold secrets, while this goes into the log.
+            (None, None, None) => self.process.name().to_owned(),
         }
     }
 }

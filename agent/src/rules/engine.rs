@@ -294,6 +294,7 @@ impl Engine {
             }
             Done::Failed => self.failed(order, subject, wanted, rule, now),
             Done::Gone => {
+                self.state.recent.retain(|recent| (recent.id, recent.at) != (order.worker, since));
                 // A group has other workers.
                 if let (Some(rule), false) = (rule, matches!(subject, Subject::Worker(_))) {
                     if order.campaign.is_none_or(|(number, _)| number == 1) {

@@ -8,6 +8,8 @@ mod gate;
 #[cfg(test)]
 mod model;
 mod seen;
+#[cfg(test)]
+mod tests;
 mod track;
 
 pub use engine::{Decision, Done, Engine, Needs, Order, State, Want};

@@ -156,8 +156,13 @@ impl World {
             Step::Shrink(i) => self.workers[i].seen.rss = 500_000_000,
             Step::Die(i) => {
                 let id = self.workers[i].seen.id;
-                if let Some((order, true)) = self.running.take_if(|(order, _)| order.worker == id) {
-                    self.engine.done(order.number, Done::Gone, self.now);
+                if let Some((order, told)) = self.running.take_if(|(order, _)| order.worker == id) {
+                    // There is no dump: it counts for nothing.
+                    let ordered = self.workers[i].dumped;
+                    self.orders.retain(|(_, dumped, at)| *dumped != id || Some(*at) != ordered);
+                    if told {
+                        self.engine.done(order.number, Done::Gone, self.now);
+                    }
                 }
                 self.workers[i] = self.worker(i);
             }
