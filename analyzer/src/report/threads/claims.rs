@@ -44,7 +44,9 @@ impl<'v> Claims<'v> {
         let mut seen = FixedBitSet::with_capacity(self.view.node_bound() as usize);
         let mut waiting = frames.to_vec();
         while let Some(node) = waiting.pop() {
-            if free.contains(node as usize) || !self.view.is_live(node) || seen.put(node as usize) {
+            // A frame is its own thread's, whoever else refers to it, and so is what hangs from it.
+            let is_others = self.frames.get(&node).is_some_and(|&owner| owner != thread);
+            if is_others || free.contains(node as usize) || !self.view.is_live(node) || seen.put(node as usize) {
                 continue;
             }
             let holder = &mut self.holders[node as usize];
