@@ -52,6 +52,7 @@ impl Asked<'_> {
             "cell" => attribute("cell_contents"),
             "functools.partial" => self.of_partial(),
             "collections.deque" => self.of_deque(),
+            "functools._lru_cache_wrapper" => self.of_lru_cache(),
             _ if self.is_type(self.node) => self.of_type(),
             // A class written in Python may have any of the names below; its instances refer to it.
             _ if self.own_type().is_some() => self.of_instance(type_name),
@@ -162,6 +163,22 @@ impl Asked<'_> {
             "dict" => attribute("keywords"),
             _ if self.is_type(self.child) && self.all.len() > 3 && self.position == 0 => attribute("__class__"),
             _ => attribute("func"),
+        }
+    }
+
+    /// What `functools.lru_cache` made of a function: with a limit it visits keys and results, and always the dict of the
+    /// cache and the function, one behind the other; its attributes last.
+    fn of_lru_cache(&self) -> EdgeName {
+        let is = |at: usize, type_name| self.all.get(at).is_some_and(|&node| type_of(self.view, node) == type_name);
+        let beside = |at: usize, type_name| is(at + 1, type_name) || (at > 0 && is(at - 1, type_name));
+        let cache = (0..self.all.len()).rev().find(|&at| is(at, "dict") && beside(at, "function"));
+        match type_of(self.view, self.child) {
+            "dict" if cache == Some(self.position) => part("cache of lru_cache"),
+            "dict" if self.position + 1 == self.all.len() => attribute("__dict__"),
+            "function" if beside(self.position, "dict") => attribute("__wrapped__"),
+            _ if self.own_type() == Some(self.position) => attribute("__class__"),
+            _ if cache.is_some_and(|cache| self.position < cache) => part("key or result in the cache"),
+            _ => EdgeName::Unknown,
         }
     }
 

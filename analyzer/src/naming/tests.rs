@@ -250,3 +250,24 @@ fn lines_that_contradict_themselves_get_no_names() {
     // Nine quintillion entries are not there, but those that are may be entries.
     assert_eq!(edge_text(&view, 24, 30), "");
 }
+
+#[test]
+fn an_lru_cache_visits_what_it_holds_before_the_function_and_attributes_last() {
+    let view = heap(&[
+        "20 functools._lru_cache_wrapper 30,31,40,50,9001,60",
+        "21 functools._lru_cache_wrapper 50,40,60",
+        "30 int - value=1",
+        "31 dict - len=0",
+        "40 dict 30,31 len=1",
+        "50 function - name=render",
+        "60 dict - len=0",
+        "9001 type - name=CacheInfo",
+    ]);
+    assert_eq!(edge_text(&view, 20, 31), "key or result in the cache");
+    for wrapper in [20, 21] {
+        assert_eq!(edge_text(&view, wrapper, 40), "cache of lru_cache");
+        assert_eq!(edge_text(&view, wrapper, 50), ".__wrapped__");
+        assert_eq!(edge_text(&view, wrapper, 60), ".__dict__");
+    }
+    assert_eq!(edge_text(&view, 20, 9001), "");
+}
