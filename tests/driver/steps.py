@@ -141,9 +141,11 @@ def lint() -> None:
     tally.close()
 
 
-def pytest(minor: str, interpreter: Path, oracle: Path | None, *arguments: str) -> str:
+def pytest(
+    minor: str, interpreter: Path, oracle: Path | None, *arguments: str, env: dict[str, str] | None = None
+) -> str:
     """Runs pytest in a CPython's environment, where a skipped test is a failure."""
-    env = {
+    ours = {
         "PYTHONPATH": str(ROOT / "tests"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HEAPSEE_BIN_DIR": str(RELEASE),
@@ -160,7 +162,7 @@ def pytest(minor: str, interpreter: Path, oracle: Path | None, *arguments: str) 
         "no:cacheprovider",
         *arguments,
     ]
-    return run(command, env=env, label=minor)
+    return run(command, env={**ours, **(env or {})}, label=minor)
 
 
 def test() -> None:
@@ -180,6 +182,7 @@ def test() -> None:
     with ThreadPoolExecutor(SIDE_BY_SIDE) as lanes:
         running = [lanes.submit(test_worker, *worker, oracle, tally) for worker in interpreters.items()]
         running += [lanes.submit(test_servers, minor, interpreters[minor], tally) for minor in machine.with_servers]
+        running.append(lanes.submit(test_agent, interpreters[machine.newest.minor], deploy_environment(machine), tally))
         for lane in running:
             lane.result()
     say(f"\n{(time.monotonic() - started) / 60:.1f} minutes")
@@ -206,6 +209,12 @@ def test_worker(minor: str, interpreter: Path, oracle: Path | None, tally: Tally
 def test_servers(minor: str, interpreter: Path, tally: Tally) -> None:
     """Every server, with this CPython."""
     tally.step(f"CPython {minor}: servers", lambda: pytest(minor, interpreter, None, "tests/servers"))
+
+
+def test_agent(worker: Path, interpreter: Path, tally: Tally) -> None:
+    """The agent against programs of others, with dumps of a real worker."""
+    env = {"HEAPSEE_WORKER_PYTHON": str(worker)}
+    tally.step("agent: storage and encryption", lambda: pytest("agent", interpreter, None, "tests/agent", env=env))
 
 
 def attached(interpreter: Path, module: str, env: dict[str, str]) -> None:

@@ -25,7 +25,8 @@ pub fn run(args: &CollectArgs) -> Result<(), Failure> {
         false => Vec::new(),
     };
     let pipeline = Pipeline::open(Arc::new(config), host_name())?;
-    let outcomes = pipeline.collect(&workers, &stop)?;
+    let (mut outcomes, problems) = pipeline.collect(&workers, &stop);
+    outcomes.extend(problems.into_iter().map(|problem| Err(Failure::new(Exit::Store, problem))));
     if outcomes.is_empty() {
         talk(args, "there is nothing to collect");
     }

@@ -89,7 +89,7 @@ impl Watch {
                     self.touch(key, None, now);
                 }
                 Err(error) if self.told.insert(path.clone()) => {
-                    problems.push(format!("{} of [intake] cannot be watched: {error}", path.display()));
+                    problems.push(format!("the dump directory {} cannot be opened: {error}", path.display()));
                 }
                 Err(_) => {}
             }

@@ -236,15 +236,13 @@ impl Pipeline {
         }
     }
 
-    /// Takes in what is found now; for each a path, or why not. Nothing else is done.
-    pub fn collect(&self, workers: &[Process], stop: &Stop) -> Result<Vec<Result<Stored, Failure>>, Failure> {
+    /// Takes in what is found now, and nothing else is done. Returns what became of each dump, and what is wrong with
+    /// directories.
+    pub fn collect(&self, workers: &[Process], stop: &Stop) -> (Vec<Result<Stored, Failure>>, Vec<String>) {
         let config = self.config();
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let (problems, found) = self.take_found(&mut work, &config, workers, stop);
-        match problems.into_iter().next() {
-            Some(problem) => Err(Failure::new(Exit::Store, problem)),
-            None => Ok(found.into_iter().filter_map(|(_, outcome)| outcome.transpose()).collect()),
-        }
+        (found.into_iter().filter_map(|(_, outcome)| outcome.transpose()).collect(), problems)
     }
 
     /// Looks for dumps and takes them in. Returns what is wrong with directories, and what became of each dump.
