@@ -1,9 +1,10 @@
 //! Whether a process would answer the signal with a dump, and the only place from which a signal is sent.
 //!
 //! SIGPROF's default action kills. So a signal goes out only if the control block says armed, *and* names this very
-//! process by pid and start time, *and* the kernel says that the signal has a handler; all of it looked at while a
-//! pidfd holds the process's identity, looked at again just before, and sent through that pidfd. What is left is the
-//! instant between the last look and the signal, in which a worker might uninstall its handler.
+//! process by pid and start time, *and* the kernel says that the signal has a handler, *and* the process says that the
+//! handler is still heapsee's; all of it looked at while a pidfd holds the process's identity, looked at again just
+//! before, and sent through that pidfd. What is left is the instant between the last look and the signal, in which a
+//! worker might uninstall its handler.
 
 use std::io;
 use std::num::NonZeroI32;
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::block::{Block, BlockError};
+use crate::check::Check;
 use crate::exit::{Exit, Failure};
 use crate::procfs::{self, Stat, Status};
 
@@ -52,6 +54,12 @@ pub enum Unarmed {
     /// Somebody has taken the signal away.
     #[error("{} has no handler in it any more: something has reset it", signal_name(*.0))]
     HandlerGone(u32),
+    /// The worker has looked, and found that the signal would not reach heapsee.
+    #[error("{} has got another handler since heapsee was installed in it, or it is shutting down", signal_name(*.0))]
+    HandlerTaken(u32),
+    /// Its watcher thread has not answered.
+    #[error("heapsee's thread in it does not answer: the process may be stopped")]
+    Silent,
     /// A number that is no signal one can catch.
     #[error("its control block names signal {0}, which cannot be caught")]
     NoSuchSignal(u32),
@@ -67,7 +75,8 @@ impl Unarmed {
             Unarmed::NotRearmed(_) => "call heapsee.install_memory_dumper() in the worker, for gunicorn in post_fork",
             Unarmed::Block(_) => "use a heapsee-agent and a heapsee of the same version",
             Unarmed::Uninstalled => "call heapsee.install_memory_dumper() in it again, or restart it",
-            Unarmed::HandlerGone(_) => {
+            Unarmed::Silent => "see whether it is stopped (kill -CONT lets it go on) or frozen, and try again",
+            Unarmed::HandlerGone(_) | Unarmed::HandlerTaken(_) => {
                 "install after whatever else sets a handler, or choose another: install_memory_dumper(signal.SIGUSR2)"
             }
             Unarmed::NoSuchSignal(_) => "choose another signal: install_memory_dumper(signal.SIGPROF)",
@@ -127,8 +136,7 @@ impl Worker {
         let (stat, status) = identity(pid)?;
         let own_pid = status.own_pid().unwrap_or(pid);
         let block = Block::find(pid, own_pid, stat.start_time).map_err(|error| block_refusal(error, &status))?;
-        let view = block.read().map_err(Unarmed::Block)?;
-        check(&view, &status)?;
+        let view = checked(&block, &status)?;
         Ok((stat, status, block, view))
     }
 
@@ -143,25 +151,26 @@ impl Worker {
         if self.has_exited() { Err(Refusal::Gone) } else { looked }
     }
 
-    /// Looks again, and returns what the block says now.
+    /// Looks again, from outside, and returns what the block says now.
     pub fn recheck(&self) -> Result<ControlView, Refusal> {
         let outcome = self.look_again();
         if self.has_exited() { Err(Refusal::Gone) } else { outcome }
     }
 
     fn look_again(&self) -> Result<ControlView, Refusal> {
-        let view = self.block.read().map_err(Unarmed::Block)?;
         let (stat, status) = identity(self.pid)?;
         if stat.start_time != self.start_time {
             return Err(Refusal::Gone);
         }
+        let view = self.block.read().map_err(Unarmed::Block)?;
         check(&view, &status)?;
         Ok(view)
     }
 
     /// Asks for a dump, if the process is still armed. Returns what the block said just before.
     pub fn signal(&self) -> Result<ControlView, Refusal> {
-        let view = self.recheck()?;
+        self.recheck()?;
+        let view = checked(&self.block, &self.status)?;
         let signal = catchable(view.signal).ok_or(Unarmed::NoSuchSignal(view.signal))?;
         pidfd_send_signal(&self.pidfd, signal).map_err(|errno| match errno {
             Errno::SRCH => Refusal::Gone,
@@ -251,9 +260,23 @@ fn denied(status: &Status) -> Refusal {
     })
 }
 
+/// What the block says, after the worker has looked for itself whether it is right.
+fn checked(block: &Block, status: &Status) -> Result<ControlView, Refusal> {
+    check(&block.read().map_err(Unarmed::Block)?, status)?;
+    let answer = block.check().map_err(|error| Refusal::Unsupported(format!("its control block: {error}")))?;
+    if answer == Check::Silent {
+        return Err(Unarmed::Silent.into());
+    }
+    let view = block.read().map_err(Unarmed::Block)?;
+    check(&view, status)?;
+    Ok(view)
+}
+
 fn check(view: &ControlView, status: &Status) -> Result<(), Unarmed> {
-    if !view.armed {
-        return Err(Unarmed::Uninstalled);
+    match (view.armed, view.signal) {
+        (true, _) => {}
+        (false, 0) => return Err(Unarmed::Uninstalled),
+        (false, signal) => return Err(Unarmed::HandlerTaken(signal)),
     }
     if catchable(view.signal).is_none() {
         return Err(Unarmed::NoSuchSignal(view.signal));

@@ -13,6 +13,7 @@ use std::time::Duration;
 use heapsee_format::control::{ControlError, ControlView, MEMFD_NAME, PAGE_SIZE};
 use rustix::fs::OFlags;
 
+use crate::check::{self, Check};
 use crate::procfs;
 
 /// How often a page that is just being written is read again.
@@ -64,6 +65,14 @@ impl Block {
             }
         }
         Err(worse)
+    }
+
+    /// Has the worker look whether the signal would still reach it: `armed` is then what it has found.
+    ///
+    /// # Errors
+    /// The block cannot be mapped.
+    pub fn check(&self) -> io::Result<Check> {
+        check::ask(&self.file)
     }
 
     /// What the block says now. A page that is being written is read again, a few times.

@@ -5,6 +5,7 @@
 
 mod armed;
 mod block;
+mod check;
 mod cli;
 mod commands;
 mod config;

@@ -9,6 +9,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering::*};
 
 use heapsee_format::control::{ControlPage, MAGIC, MEMFD_NAME, PAGE_SIZE, VERSION};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::fstat;
 
@@ -90,8 +91,10 @@ pub fn visible() -> bool {
 }
 
 fn create() -> io::Result<(OwnedFd, *mut ControlPage)> {
-    let memfd = memfd_create(MEMFD_NAME, MFdFlags::MFD_CLOEXEC)?;
+    let memfd = memfd_create(MEMFD_NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     nix::unistd::ftruncate(&memfd, PAGE_SIZE as i64)?;
+    // Who maps the page elsewhere must not be killed by our cutting it off. An old kernel may refuse: nobody maps it then.
+    let _ = fcntl(&memfd, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL));
     let mapping = map(memfd.as_raw_fd(), 0)?;
     Ok((memfd, mapping))
 }

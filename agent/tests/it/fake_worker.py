@@ -198,7 +198,7 @@ parser.add_argument("--child", action="store_true")
 parser.add_argument("--wrong", default="")
 parser.add_argument("--title", default="")
 parser.add_argument("--megabytes", type=int, default=0)
-parser.add_argument("--block", default="ok", choices=["ok", "version", "disarmed", "stale", "nohandler", "garbage"])
+parser.add_argument("--block", default="ok", choices=["ok", "version", "disarmed", "taken", "stale", "nohandler", "garbage"])
 parser.add_argument("--uid", type=int, help="change to that user, as a server that was started by root does")
 parser.add_argument("--dumpable", action="store_true", help="after that, be as if started by that user")
 options = parser.parse_args()
@@ -231,6 +231,8 @@ page.set(magic=b"HEAPSEE\0")
 if options.block == "version":
     page.set(version=7)
 elif options.block == "disarmed":
+    page.set(armed=0, signal=0)
+elif options.block == "taken":
     page.set(armed=0)
 elif options.block == "stale":
     page.set(start_time=own_start_time - 1)

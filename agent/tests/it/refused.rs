@@ -36,6 +36,7 @@ fn a_block_that_does_not_hold_is_not_believed() {
     for (block, expect) in [
         ("version", "layout version 7"),
         ("disarmed", "uninstalled"),
+        ("taken", "another handler"),
         ("stale", "has not been armed since"),
         ("nohandler", "SIGPROF has no handler"),
         ("garbage", "control block"),

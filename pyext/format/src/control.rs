@@ -97,7 +97,8 @@ pub struct ControlPage {
     pub start_time: AtomicU64,
     /// The signal that asks for a dump.
     pub signal: AtomicU32,
-    /// 1: a signal will be answered; 0: not (uninstalled, or shutting down).
+    /// 1: a signal will be answered; 0: not (uninstalled, shutting down, or, found out by a check, the signal has got
+    /// another handler).
     pub armed: AtomicU32,
     /// A [`State`].
     pub state: AtomicU32,
@@ -115,8 +116,8 @@ pub struct ControlPage {
     pub signals_ignored: AtomicU64,
     /// The dump child's pid in the worker's pid namespace; 0 when there is none.
     pub child_pid: AtomicU32,
-    /// Padding; 0.
-    pub reserved: AtomicU32,
+    /// A futex on which the watcher thread waits. Whoever wants something of it adds 1 and wakes it.
+    pub wake: AtomicU32,
     /// When the dump number `started` was asked for: nanoseconds since the epoch.
     pub started_at: AtomicU64,
     /// Objects of the last dump that was published: what the one under way can be measured against. 0: unknown.
@@ -145,6 +146,10 @@ pub struct ControlPage {
     pub last_error: Text<1024>,
     /// Address of the object that is being visited just now.
     pub current_object: AtomicU64,
+    /// The number of the last question whether the handler is still the worker's own. Only somebody outside adds to it.
+    pub checks_asked: AtomicU64,
+    /// The number of the last such question that the watcher has answered, by setting `armed`.
+    pub checks_answered: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ControlPage>() <= PAGE_SIZE);

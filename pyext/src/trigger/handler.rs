@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*
 use heapsee_format::control::ControlPage;
 use signal_hook_registry::SigId;
 
-use super::semaphore;
+use super::wake;
 use crate::problem::{Problem, explain};
 use crate::state::State;
 use crate::{clock, control};
@@ -105,7 +105,7 @@ pub fn install(state: &mut State, signal: i32, chain: bool) -> Result<Installed,
         )));
     }
     // SAFETY: the action is async-signal-safe: it reads and writes atomics, and calls getpid, getuid, clock_gettime
-    // and sem_post.
+    // and futex.
     let id = unsafe { signal_hook_registry::register_sigaction(signal, on_signal) }.map_err(|error| failed(&error))?;
     let ours = match hook {
         Some(hook) => hook.ours,
@@ -145,10 +145,9 @@ pub fn arm() {
     ARMED_PID.store(pid(), SeqCst);
 }
 
-/// For a new watcher: a request that waits was another's, and so is who waits for it.
+/// For a new watcher: a request that waits was another's.
 pub fn forget_request() {
     PENDING.store(false, Relaxed);
-    semaphore::reset();
 }
 
 /// The request that waits, if one does. It goes on waiting until [`request_taken`].
@@ -185,7 +184,7 @@ fn on_signal(info: &libc::siginfo_t) {
     SENDER_PID.store(pid as u32, Relaxed);
     SENDER_UID.store(uid, Relaxed);
     REQUESTED_AT.store(clock::now_ns(), Relaxed);
-    semaphore::post();
+    wake::post(page);
 }
 
 fn under_way(page: &ControlPage) -> bool {

@@ -5,7 +5,7 @@
 
 pub mod handler;
 pub mod reserve;
-mod semaphore;
+mod wake;
 mod watcher;
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -125,7 +125,9 @@ fn start_watcher(state: &mut State) -> Result<(), Problem> {
 
 fn stop_watcher() {
     state::lock().watcher_stops = true;
-    semaphore::post();
+    if let Some(page) = control::page() {
+        wake::post(page);
+    }
     let mut state = state::wait_until(|state| state.watchers == 0);
     state.watcher_stops = false;
 }

@@ -6,9 +6,13 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::thread;
 
-use super::{handler, semaphore};
+use heapsee_format::control::ControlPage;
+
+use super::{handler, wake};
+use crate::control;
 use crate::snapshot::signals;
 use crate::snapshot::{self, Request, Target};
 use crate::state;
@@ -30,20 +34,42 @@ pub fn spawn() -> io::Result<()> {
 }
 
 fn run() {
-    loop {
-        semaphore::wait();
-        if state::lock().watcher_stops {
-            break;
-        }
-        // A panic here would be our bug; the worker must live on, and the next signal be answered.
-        if catch_unwind(AssertUnwindSafe(answer)).is_err() {
-            handler::request_taken();
-        }
+    // Made before the watcher is, and for the process's life.
+    if let Some(page) = control::page() {
+        watch(page);
     }
     let mut state = state::lock();
     state.watchers = 0;
     drop(state);
     state::notify();
+}
+
+fn watch(page: &ControlPage) {
+    loop {
+        // Before looking for work: what comes after this look makes the wait end at once.
+        let seen = wake::seen(page);
+        if state::lock().watcher_stops {
+            return;
+        }
+        // A panic here would be our bug; the worker must live on, and the next signal be answered.
+        if catch_unwind(AssertUnwindSafe(answer)).is_err() {
+            handler::request_taken();
+        }
+        answer_check(page);
+        wake::wait(page, seen);
+    }
+}
+
+/// Somebody outside asks whether a signal would still reach us: nobody but the process itself can know.
+fn answer_check(page: &ControlPage) {
+    let asked = page.checks_asked.load(Acquire);
+    if asked == page.checks_answered.load(Relaxed) {
+        return;
+    }
+    let state = state::lock();
+    let ours = state.installed.as_ref().is_some_and(handler::is_current);
+    page.armed.store(u32::from(ours && state.config.is_some() && !state.shutting_down), Relaxed);
+    page.checks_answered.store(asked, Release);
 }
 
 fn answer() {
