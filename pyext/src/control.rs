@@ -94,7 +94,8 @@ fn create() -> io::Result<(OwnedFd, *mut ControlPage)> {
     let memfd = memfd_create(MEMFD_NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     nix::unistd::ftruncate(&memfd, PAGE_SIZE as i64)?;
     // Who maps the page elsewhere must not be killed by our cutting it off. An old kernel may refuse: nobody maps it then.
-    let _ = fcntl(&memfd, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL));
+    let _ =
+        fcntl(&memfd, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL));
     let mapping = map(memfd.as_raw_fd(), 0)?;
     Ok((memfd, mapping))
 }

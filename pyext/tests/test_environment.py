@@ -91,7 +91,7 @@ def test_every_option_has_its_variable(tmp_path):
         DIRECTORY=str(other),
         MODE="inline",
         CHAIN="true",
-        GIL_TIMEOUT="2.5",
+        GIL_TIMEOUT="none",
         VALUES="none",
         MIN_FREE="1000",
     )
@@ -102,7 +102,7 @@ def test_every_option_has_its_variable(tmp_path):
         "directory": str(other),
         "mode": "inline",
         "chain": True,
-        "gil_timeout": 2.5,
+        "gil_timeout": None,
         "values": "none",
         "min_free": 1000,
     }
@@ -146,6 +146,9 @@ def test_signals_by_name_and_number(tmp_path, text, number):
         ({"SIGNAL": "1000"}, "no signal 1000"),
         ({"SIGNAL": "99999999999999999999"}, "too large|too big|out of range"),
         ({"MODE": "quick"}, 'mode is "quick"'),
+        ({"GIL_TIMEOUT": "soon"}, "HEAPSEE_GIL_TIMEOUT is 'soon': it must be a number, or none"),
+        ({"GIL_TIMEOUT": "-1"}, "gil_timeout|timeout"),
+        ({"VALUES": "some"}, "values is"),
         ({"CHAIN": "maybe"}, "HEAPSEE_CHAIN is 'maybe': it must be 1 or 0"),
         ({"DIRECTORY": "/nowhere/at/all"}, "ENOENT"),
         ({"DIRECTRY": "/tmp"}, "HEAPSEE_DIRECTRY is no option of heapsee's: HEAPSEE_DIRECTORY is"),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.latency import bench_latency
 from harness import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +105,14 @@ def bench_worker(objects: int, dumps_folder: Path) -> Path:
     return Path(seen["dumps"][-1]["path"])
 
 
+def bench_import() -> None:
+    """What a worker pays at its start."""
+    program = "import time; before = time.perf_counter(); import heapsee; print(time.perf_counter() - before)"
+    seconds = [float(measure([sys.executable, "-c", program]).text()) for _ in range(9)]
+    print("\nthe start of a worker")
+    row("import heapsee", f"{statistics.median(seconds) * 1000:.2f} ms", f"median of {len(seconds)}")
+
+
 def bench_reader(dump: Path) -> None:
     """The developer's side."""
     theirs = measure([os.environ["HEAPSEE_BENCH_PYTHON"], Path(__file__).with_name("with_duckdb.py"), dump])
@@ -148,7 +157,9 @@ def main() -> None:
     print(machine(), flush=True)
     # A folder of its own, so that two runs do not meet; under build, because the temporary directory may be memory.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as folder:
+        bench_import()
         bench_reader(bench_worker(int(os.environ.get("OBJECTS", "4000000")), Path(folder)))
+        bench_latency(Path(folder))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,13 @@ def install():
     :raises ValueError: a variable's value makes no sense; the text names the variable.
     :raises RuntimeError: as :func:`heapsee.install_memory_dumper`.
     """
-    if not heapsee.status()["installed"]:
+    if heapsee.status()["installed"]:
+        return
+    try:
         heapsee.install_memory_dumper(**arguments())
+    except (OverflowError, TypeError) as error:
+        # What was read is of a type that the option does not take, or far too large for it.
+        raise ValueError(f"{error}") from None
 
 
 def wants_installation():
@@ -71,10 +76,12 @@ def _flag(text, variable):
 
 
 def _number(text, variable):
+    if text.strip().lower() == "none":
+        return None
     try:
         return float(text) if "." in text or "e" in text.lower() else int(text)
     except ValueError:
-        raise ValueError(f"{variable} is {text!r}: it must be a number") from None
+        raise ValueError(f"{variable} is {text!r}: it must be a number, or none") from None
 
 
 def _signal_number(text, variable):
