@@ -338,13 +338,17 @@ fn quoted(word: &str) -> String {
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
+/// Half of the objects of one type speak for all.
+fn is_mixed(accumulated: &Accumulated) -> bool {
+    accumulated.types > 1 && accumulated.count * 2 < accumulated.total
+}
+
 /// What piles up, in words.
 fn contents(accumulated: &Accumulated) -> String {
     let inside =
         accumulated.inside.as_ref().map(|inside| format!(" with {}", objects(inside.count, &inside.type_name)));
     let most = format!("{}{}", objects(accumulated.count, &accumulated.type_name), inside.unwrap_or_default());
-    // Half of the objects of one type speak for all.
-    if accumulated.types > 1 && accumulated.count * 2 < accumulated.total {
+    if is_mixed(accumulated) {
         format!("{} objects of {} types, among them {most}", thousands(accumulated.total), thousands(accumulated.types))
     } else {
         most
@@ -353,7 +357,7 @@ fn contents(accumulated: &Accumulated) -> String {
 
 fn title(told: &Suspect, length: Option<u64>) -> String {
     let (place, size) = (place(&told.path), bytes(told.retained_bytes));
-    let of = told.part_of.as_ref().map(|part| format!(" in a {}", part.type_name)).unwrap_or_default();
+    let of = told.part_of.as_ref().map(|part| format!(" of {}", part.type_name)).unwrap_or_default();
     let whole = format!("{place} ({}{of})", told.type_name);
     match (&told.accumulates, &told.link) {
         (_, Some(link)) => format!("{whole} begins a chain in which each link keeps the next: {link}, {size}"),
@@ -380,8 +384,9 @@ fn explanation(told: &Suspect, frees: Amount) -> String {
             );
         }
         (Some(accumulated), None) if told.kind != "object" => {
+            let whose = if is_mixed(accumulated) { &accumulated.type_name } else { "each" };
             text += &format!(
-                "It holds {}; each keeps {} on average, {} together. ",
+                "It holds {}; {whose} keeps {} on average, {} together. ",
                 contents(accumulated),
                 bytes(accumulated.average_bytes),
                 bytes(accumulated.bytes)
@@ -402,7 +407,7 @@ fn explanation(told: &Suspect, frees: Amount) -> String {
     }
     if let Some(part) = &told.part_of {
         let kept = bytes(part.retained_bytes);
-        text += &format!("It belongs to a {}, which keeps {kept} in all: {}. ", part.type_name, place(&part.path));
+        text += &format!("It belongs to {} at {}, which keeps {kept} in all. ", part.type_name, place(&part.path));
     }
     if let Some(module) = &told.owner.module {
         let package = told.owner.package.as_ref().map(|package| format!(" (package {package})")).unwrap_or_default();
@@ -422,6 +427,7 @@ fn find_twins(suspects: &mut [Suspect]) {
             twin.rank,
             place(&twin.path)
         );
+        suspects[i].title += &format!(", much like suspect {}", twin.rank);
         suspects[i].explanation += &text;
         suspects[i].twin = Some(twin);
     }

@@ -36,11 +36,9 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// Of a chain: the type of its links that is no built-in container, if one is.
-    pub(super) fn of_chain(kinds: &Kinds<'_>, link: &[u32], links: u64, bytes: u64) -> Contents {
-        let telling = |&&type_id: &&u32| !kinds.is_container_type(type_id);
-        let type_id = link.iter().find(telling).or(link.first());
-        let members = type_id.map(|&type_id| Group { type_id, count: links, bytes });
+    /// Of a chain: the type that its links begin with.
+    pub(super) fn of_chain(link: &[u32], links: u64, bytes: u64) -> Contents {
+        let members = link.first().map(|&type_id| Group { type_id, count: links, bytes });
         Contents { members, inner: None, total: links, types: 1 }
     }
 

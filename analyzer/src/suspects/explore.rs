@@ -7,9 +7,9 @@ use super::{Kinds, Shape, Suspect};
 use crate::graph::{Amount, Dominators};
 use crate::naming::fold;
 
-/// With this many members a container fans out, whatever is in it; with a quarter of them only if they are alike.
+/// With this many members anything fans out, whatever is in it; a container with few if they are alike.
 pub(super) const MANY: usize = 32;
-const SOME: usize = 8;
+const SOME: usize = 3;
 /// A child with more than this part of what its parent keeps is where to go on: percent.
 const MOST: u64 = 70;
 /// Fewer repeats do not make a chain.
@@ -86,15 +86,20 @@ impl Walk<'_, '_> {
         let kept = |fold: &crate::naming::Fold| behind(fold.start) - behind(fold.start + fold.period * fold.times);
         let folds = fold(&types).into_iter().filter(|fold| fold.times >= CHAIN && kept(fold) >= self.threshold);
         let Some(best) = folds.max_by_key(kept) else { return false };
-        let end = best.start + best.period * best.times;
         let link = types[best.start..best.start + best.period].to_vec();
-        let whole = self.dominators.retained(way[best.start]);
+        // A link begins with an object of the application, if there is one in it: not with the dict that leads there.
+        let ahead = link.iter().position(|&type_id| !self.kinds.is_container_type(type_id)).unwrap_or(0);
+        let link = [&link[ahead..], &link[..ahead]].concat();
+        let start = best.start + ahead;
+        let end = start + (start..way.len()).take_while(|&at| types[at] == link[(at - start) % link.len()]).count();
+        let links = (end - start).div_ceil(link.len()) as u64;
+        let whole = self.dominators.retained(way[start]);
         let rest = way.get(end).map_or(Amount::default(), |&node| self.dominators.retained(node));
         let amount = Amount { objects: whole.objects - rest.objects, bytes: whole.bytes - rest.bytes };
-        let contents = Contents::of_chain(self.kinds, &link, best.times as u64, amount.bytes);
-        let shape = Shape::Chain { link, links: best.times as u64 };
-        self.found.push(Suspect { node: way[best.start], shape, amount, contents, also: Vec::new() });
-        for above in way[..best.start].iter().zip(&way[1..]) {
+        let contents = Contents::of_chain(&link, links, amount.bytes);
+        let shape = Shape::Chain { link, links };
+        self.found.push(Suspect { node: way[start], shape, amount, contents, also: Vec::new() });
+        for above in way[..start].iter().zip(&way[1..]) {
             self.wait_for_children(Some(*above.0), |child| child != *above.1);
         }
         self.waiting.extend(way.get(end).filter(|&&node| self.bytes(node) >= self.threshold).map(|&node| (node, true)));
