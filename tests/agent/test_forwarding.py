@@ -73,6 +73,8 @@ def configuration(tmp_path: Path, endpoint: str, bucket: str) -> Path:
         [intake]
         watch = false
         directories = ["{tmp_path}/dumps"]
+        [retention]
+        keep_free = "0B"
         [ship]
         url = "s3://{bucket}/prod/eu"
         endpoint = "{endpoint}"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{host_name, print, store_path};
 use crate::cli::CollectArgs;
-use crate::config::Config;
+use crate::config::{Amount, Config};
 use crate::discovery::{Scope, scan};
 use crate::exit::{Exit, Failure};
 use crate::intake::Originals;
@@ -61,6 +61,8 @@ fn configuration(args: &CollectArgs) -> Result<Config, Failure> {
     })?;
     config.store.directory = store_path(args.store.as_deref())?;
     config.store.encrypt_to = args.encrypt_to.clone();
+    // As with `dump`: whoever asks for it by hand decides what the disk is for.
+    config.retention.keep_free = Amount::Bytes(0);
     config.intake.watch = args.directories.is_empty();
     for path in &args.directories {
         let path = std::path::absolute(path)

@@ -135,7 +135,7 @@ mod tests {
         let stop = Stop::default();
         assert_eq!(sh("cat; echo talk >&2", BOUNDS, &stop), Ok(b"input\n".to_vec()));
         assert_eq!(sh("exec <&-; echo x", BOUNDS, &stop), Ok(b"x\n".to_vec()));
-        assert_eq!(sh("nice", BOUNDS, &stop), Ok(b"19\n".to_vec()));
+        assert_eq!(sh("read line; nice", BOUNDS, &stop), Ok(b"19\n".to_vec()));
     }
 
     #[test]

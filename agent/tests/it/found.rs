@@ -44,6 +44,11 @@ impl Scene {
 
     fn restart(&mut self, more: &str) {
         self.agent = None;
+        let more = match more.contains("[retention]") {
+            true => more.to_owned(),
+            // Whatever else is on the disk of whoever runs this.
+            false => format!("[retention]\nkeep_free = \"0B\"\n{more}"),
+        };
         let text = format!(
             "[agent]\npoll = \"1s\"\nstate = {:?}\nsocket = {:?}\n[store]\ndirectory = {:?}\n\
              [intake]\nwatch = {}\nscan = \"1s\"\ndirectories = [{:?}]\n{more}\n",
