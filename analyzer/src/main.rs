@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use heapsee::commands::{
-    cut, diff, gc, info, packages, path, query, shell, summary, suspects, threads, top, twins, use_no_index, waste,
+    cut, diff, gc, info, packages, path, query, reconcile, shell, summary, suspects, threads, top, twins, use_no_index,
+    waste,
 };
 use heapsee::exit::{Exit, say};
 
@@ -50,6 +51,7 @@ enum Command {
     Gc(gc::GcArgs),
     Query(query::QueryArgs),
     Shell(shell::ShellArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Threads(threads::ThreadsArgs),
     Twins(twins::TwinsArgs),
     Waste(waste::WasteArgs),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Shell(args) => shell::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Packages(args) => packages::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
         Command::Threads(args) => threads::run(&args),
         Command::Twins(args) => twins::run(&args),
         Command::Waste(args) => waste::run_waste(&args),

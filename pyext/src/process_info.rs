@@ -43,14 +43,29 @@ pub fn process() -> meta::Process {
 pub fn memory() -> meta::Memory {
     let cgroup = cgroup();
     let (cgroup_limit, cgroup_usage) = cgroup.memory();
-    meta::Memory { rss: resident().unwrap_or(0), cgroup_limit, cgroup_usage, child_private_dirty: None }
+    let status = fork::read_text("/proc/self/status").unwrap_or_default();
+    meta::Memory {
+        rss: resident().unwrap_or(0),
+        rss_anonymous: kilobytes(&status, "RssAnon:"),
+        rss_file: kilobytes(&status, "RssFile:"),
+        rss_shared: kilobytes(&status, "RssShmem:"),
+        swap: kilobytes(&status, "VmSwap:"),
+        cgroup_limit,
+        cgroup_usage,
+        child_private_dirty: None,
+    }
 }
 
 /// Bytes that the machine can still give (`MemAvailable`).
 pub fn available_memory() -> Option<u64> {
     let text = fork::read_text("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    kilobytes(&text, "MemAvailable:")
+}
+
+/// A line such as `RssAnon:   1234 kB`, in bytes.
+fn kilobytes(text: &str, label: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Start time of process `pid` (or `self`) in clock ticks since boot: field 22 of its `stat`.

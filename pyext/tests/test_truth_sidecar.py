@@ -79,3 +79,12 @@ def test_twenty_thousand_classes(tmp_path):
     assert meta["types_left_out"] > 5000
     assert type_lines == len(meta["types"]) + meta["types_left_out"]
     assert {str(address) for address in json.loads(done.stdout)} <= meta["types"].keys()
+
+
+def test_resident_memory_is_told_by_kind():
+    """The kernel counts the sum and its parts at slightly different moments."""
+    memory = dump().meta["memory"]
+    parts = memory["rss_anonymous"] + memory["rss_file"] + memory["rss_shared"]
+    assert memory["rss_anonymous"] > 1_000_000
+    assert abs(parts - memory["rss"]) < memory["rss"] / 10
+    assert memory["swap"] >= 0

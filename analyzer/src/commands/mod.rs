@@ -8,6 +8,7 @@ pub mod packages;
 pub mod path;
 pub mod query;
 mod question;
+pub mod reconcile;
 pub mod shell;
 pub mod summary;
 pub mod suspects;

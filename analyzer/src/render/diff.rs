@@ -4,16 +4,17 @@ use std::io::{self, Write};
 
 use super::grid::Align::{self, Left, Right};
 use super::table::table_of_paths;
-use super::text::mebibytes;
+
 use super::waste::notes;
 use crate::report::diff::{Diff, Relation, Series};
+use crate::report::words::bytes;
 
 /// Totals, then what has grown.
 pub fn diff(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
     dumps(out, diff)?;
     writeln!(out, "\n{}", relation(diff.relation))?;
     let amount = |what: &str, amount: crate::graph::Amount| {
-        format!("{what} {} objects, {} bytes ({})", amount.objects, amount.bytes, mebibytes(amount.bytes))
+        format!("{what} {} objects, {} bytes ({})", amount.objects, amount.bytes, bytes(amount.bytes))
     };
     writeln!(out, "{}", amount("in the first and the last:", diff.common))?;
     writeln!(out, "{}", amount("new in the last:          ", diff.new))?;
@@ -124,7 +125,7 @@ fn stayed(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
         "\nStayed (not in the first dump, in all later ones): {} objects, {} bytes ({})",
         stayed.amount.objects,
         stayed.amount.bytes,
-        mebibytes(stayed.amount.bytes)
+        bytes(stayed.amount.bytes)
     )?;
     let row = |group: &crate::report::tally::Group| {
         let amount = group.amount;

@@ -5,16 +5,17 @@ use std::io::{self, Write};
 use super::grid::Align::{Left, Right};
 use super::printable;
 use super::table::{table, table_of_paths};
-use super::text::mebibytes;
+
 use super::waste::notes;
 use crate::report::packages::{PackageRow, Packages};
+use crate::report::reconcile::Reconcile;
 use crate::report::threads::{FrameRow, Part, TaskRow, Threads};
 use crate::report::words::{bytes, thousands};
 
 /// Packages, most bytes first.
 pub fn packages(out: &mut dyn Write, packages: &Packages) -> io::Result<()> {
     let total = packages.total;
-    writeln!(out, "{} objects, {} bytes ({})\n", total.objects, total.bytes, mebibytes(total.bytes))?;
+    writeln!(out, "{} objects, {} bytes ({})\n", total.objects, total.bytes, bytes(total.bytes))?;
     let row = |row: &PackageRow| {
         let retained = row.retained.map_or("-".to_owned(), |retained| retained.bytes.to_string());
         let version = row.package.version.clone().unwrap_or_default();
@@ -95,4 +96,34 @@ fn frame(frame: &FrameRow) -> Vec<String> {
 
 fn hidden(out: &mut dyn Write, count: usize, what: &str) -> io::Result<()> {
     if count > 0 { writeln!(out, "… and {count} more {what} (--max-items 0 shows all)") } else { Ok(()) }
+}
+
+/// The verdict, the parts, and what points outside.
+pub fn reconcile(out: &mut dyn Write, reconcile: &Reconcile) -> io::Result<()> {
+    for sentence in &reconcile.explanation {
+        writeln!(out, "{sentence}")?;
+    }
+    if let Some(rss) = reconcile.rss {
+        writeln!(out, "\nResident: {rss} bytes ({})", bytes(rss))?;
+        let share = |part: i64| if rss == 0 { 0.0 } else { 100.0 * part as f64 / rss as f64 };
+        let row = |part: &crate::report::reconcile::Part| {
+            let percent = format!("{:.1}", share(part.bytes));
+            vec![part.bytes.to_string(), percent, part.part.to_owned(), part.what.to_owned()]
+        };
+        let rows: Vec<Vec<String>> = reconcile.parts.iter().map(row).collect();
+        table(out, &[("bytes", Right), ("%", Right), ("part", Left), ("what it is", Left)], &rows)?;
+    }
+    if !reconcile.outside.is_empty() {
+        writeln!(out, "\nObjects that point at memory outside of themselves:")?;
+        let row = |outside: &crate::report::reconcile::Outside| {
+            let amount = outside.amount;
+            let holds = outside.holds.unwrap_or("unknown: a type of a C extension").to_owned();
+            vec![amount.objects.to_string(), amount.bytes.to_string(), outside.type_name.clone(), holds]
+        };
+        let rows: Vec<Vec<String>> = reconcile.outside.iter().map(row).collect();
+        let headers = [("objects", Right), ("bytes counted", Right), ("type", Left), ("what each holds", Left)];
+        table_of_paths(out, &headers, &rows)?;
+        hidden(out, reconcile.outside_count - reconcile.outside.len(), "types")?;
+    }
+    notes(out, &reconcile.notes)
 }

@@ -4,13 +4,14 @@ use std::io::{self, Write};
 
 use super::grid::Align::{Left, Right};
 use super::table::{table, table_of_paths};
-use super::text::mebibytes;
+
 use crate::report::duplicates::{Copies, Duplicates};
 use crate::report::waste::{KindOfWaste, Waste};
+use crate::report::words::bytes;
 
 /// Each kind with its places.
 pub fn waste(out: &mut dyn Write, waste: &Waste) -> io::Result<()> {
-    writeln!(out, "{} objects, {} bytes ({})", waste.heap.objects, waste.heap.bytes, mebibytes(waste.heap.bytes))?;
+    writeln!(out, "{} objects, {} bytes ({})", waste.heap.objects, waste.heap.bytes, bytes(waste.heap.bytes))?;
     for kind in &waste.kinds {
         writeln!(out)?;
         self::kind(out, kind)?;
@@ -24,7 +25,7 @@ fn kind(out: &mut dyn Write, kind: &KindOfWaste) -> io::Result<()> {
     if total.objects == 0 {
         return writeln!(out, "{title}: none");
     }
-    writeln!(out, "{title}: {} objects, {} bytes ({})", total.objects, total.bytes, mebibytes(total.bytes))?;
+    writeln!(out, "{title}: {} objects, {} bytes ({})", total.objects, total.bytes, bytes(total.bytes))?;
     writeln!(out, "  {}", kind.explanation)?;
     if !kind.values.is_empty() {
         return copies(out, &kind.values);

@@ -9,6 +9,7 @@ pub mod layout;
 pub mod object;
 pub mod packages;
 pub mod path;
+pub mod reconcile;
 pub mod study;
 pub mod summary;
 pub mod suspects;

@@ -5,6 +5,7 @@ mod columns;
 mod diff;
 mod index;
 mod packages;
+mod reconcile;
 mod shell;
 mod sql;
 mod summary;

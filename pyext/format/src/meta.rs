@@ -153,6 +153,14 @@ pub struct Timings {
 pub struct Memory {
     /// Resident set.
     pub rss: u64,
+    /// Of it, pages of no file: heaps, stacks (`RssAnon`).
+    pub rss_anonymous: Option<u64>,
+    /// Of it, pages of mapped files: libraries, data (`RssFile`).
+    pub rss_file: Option<u64>,
+    /// Of it, shared memory (`RssShmem`).
+    pub rss_shared: Option<u64>,
+    /// Swapped out (`VmSwap`).
+    pub swap: Option<u64>,
     /// The cgroup's limit, if it has one.
     pub cgroup_limit: Option<u64>,
     /// The cgroup's usage, if known.
