@@ -6,23 +6,21 @@ The server, the agent and the S3 server (moto) are real processes on loopback; a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from demo.screen import amount, bold, chapter, dim, good, indented, show, typed
 from harness import binaries, proc
-from harness.gunicorn import Gunicorn, Setting, end_with_parent
+from harness.daemon import Daemon
+from harness.gunicorn import Gunicorn, Setting
 from harness.moto import CREDENTIALS, Moto
 from harness.waiting import wait_until
 
@@ -34,37 +32,11 @@ LEAK_ABOVE_START = 40_000_000
 """How much the rule lets a worker grow, in bytes."""
 
 CONFIG = """\
-[agent]
-poll = "1s"
-state = "{folder}/state"
-socket = "{folder}/agent.sock"
-
-[limits]
-# A demo's machine may be small and busy.
-min_memory = "1%"
-min_disk = "1%"
-max_memory_pressure = "100%"
-max_io_pressure = "100%"
-
-[store]
-directory = "{folder}/store"
-
-[intake]
-# Dumps that others ask for on this machine are theirs.
-watch = false
-
-[retention]
-keep_free = "1%"
-max_count = 20
-
 [ship]
 url = "s3://{bucket}/{prefix}"
 endpoint = "{endpoint}"
 allow_http = true
 region = "us-east-1"
-
-[metrics]
-listen = "127.0.0.1:0"
 
 [[rule]]
 name = "fat"
@@ -89,39 +61,11 @@ def agent(*arguments: str | Path) -> str:
     return done.out
 
 
-@contextlib.contextmanager
-def daemon(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The agent's daemon; ended as systemd would end it."""
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [str(binaries.AGENT), "run", "--config", str(config)],
-            env={**os.environ, **CREDENTIALS},
-            stdin=subprocess.DEVNULL,
-            stderr=out,
-            preexec_fn=end_with_parent,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=30)
-        process.kill()
-        process.wait()
-
-
-def status(config: Path) -> dict[str, Any]:
-    """What the daemon says of itself."""
-    done = binaries.run(binaries.AGENT, "status", "--config", config, "--json").check()
-    answer: dict[str, Any] = json.loads(done.out)
-    return answer
-
-
-def leak_until_dumped(server: Gunicorn, config: Path) -> dict[str, Any]:
-    """Sends requests until the daemon has ended a dump; what it says of that dump."""
+def leak_until_dumped(server: Gunicorn, daemon: Daemon) -> dict[str, Any]:
+    """Sends requests until a rule has fired; what the daemon says of the dump when it has ended."""
 
     def dumped() -> list[dict[str, Any]]:
-        now = status(config)
+        now = daemon.status()
         if not now["running"]:
             for _ in range(10):
                 server.get("/grade")
@@ -158,9 +102,9 @@ def fetch(bucket: Moto, folder: str) -> Path:
     return dump
 
 
-def show_metrics(config: Path) -> None:
+def show_metrics(daemon: Daemon) -> None:
     """The metrics that are not zero, without buckets."""
-    url = f"http://{status(config)['metrics']}/metrics"
+    url = f"http://{daemon.status()['metrics']}/metrics"
     typed("$ ", f"curl {url}")
     with urllib.request.urlopen(url, timeout=10) as answer:
         lines = answer.read().decode().splitlines()
@@ -174,17 +118,14 @@ def tell() -> None:
     setting = Setting("sync", workers=2, app="demo.leaky:application")
     with Moto(FOLDER, BUCKET) as bucket, Gunicorn(FOLDER, setting) as server:
         above = (max(proc.rss(pid) for pid in server.workers()) + LEAK_ABOVE_START) // 1_000_000
-        text = CONFIG.format(folder=FOLDER, bucket=BUCKET, prefix=PREFIX, endpoint=bucket.url, above=above)
-        config = FOLDER / "agent.toml"
-        config.write_text(text)
+        text = CONFIG.format(bucket=BUCKET, prefix=PREFIX, endpoint=bucket.url, above=above)
+        daemon = Daemon(FOLDER / "agent", text, CREDENTIALS)
         show(f"   gunicorn {server.master} with workers {' and '.join(map(str, server.workers()))}, S3 at {bucket.url}")
-        indented(text[text.index("[[rule]]") :])
-        agent("check-config", config)
-        log = FOLDER / "agent.log"
-        with daemon(config, log) as process:
-            wait_until("the agent to run", lambda: "running version=" in log.read_text() or process.poll())
+        indented(text)
+        agent("check-config", daemon.config)
+        with daemon:
             chapter(2, "Requests come in, and a worker grows")
-            dump = leak_until_dumped(server, config)
+            dump = leak_until_dumped(server, daemon)
             show(f"   the rule {bold(dump['rule'])} fired: process {dump['pid']}, {dump['why']}")
             chapter(3, "The dump is in the bucket")
             folder = shipped(bucket)
@@ -192,12 +133,10 @@ def tell() -> None:
                 show(f"   s3://{BUCKET}/{key}")
             fetched = fetch(bucket, folder)
             chapter(4, "What the agent says of it")
-            agent("status", "--config", config)
-            show_metrics(config)
+            agent("status", "--config", daemon.config)
+            show_metrics(daemon)
             show()
-            indented(log.read_text())
-        if process.returncode != 0:
-            raise DemoError(f"the agent ended with {process.returncode}")
+            indented(daemon.log.read_text())
     chapter(5, "And what is in the dump")
     typed("$ ", f"heapsee summary {os.path.relpath(fetched, ROOT)}")
     summary = binaries.run(binaries.HEAPSEE, "summary", fetched).check().out

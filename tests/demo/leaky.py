@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 UNFETCHED: dict[int, Submission] = {}
-ANSWERS_PER_SUBMISSION = 2000
+ANSWERS_PER_SUBMISSION = 500
 
 
 class Answer:
@@ -30,7 +30,9 @@ class Submission:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.answers = [Answer(i, f"answer {i} of submission {number}") for i in range(ANSWERS_PER_SUBMISSION)]
+        self.answers = [
+            Answer(i, f"answer {i} of submission {number}: " + "blah " * 100) for i in range(ANSWERS_PER_SUBMISSION)
+        ]
 
 
 def grade() -> dict[str, Any]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
-import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,7 @@ import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from harness import binaries
-from harness.gunicorn import end_with_parent
-from harness.waiting import wait_until
+from harness.daemon import Daemon
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 UNIT = DEPLOY / "systemd" / "heapsee-agent.service"
@@ -98,30 +94,9 @@ def test_what_is_commented_out_can_be_had(tmp_path: Path) -> None:
     binaries.run(binaries.AGENT, "check-config", path).check()
 
 
-@contextlib.contextmanager
-def daemon(folder: Path) -> Iterator[str]:
-    """A daemon without rules; what is at its metrics' address."""
-    config = folder / "agent.toml"
-    config.write_text(
-        f'[agent]\nstate = "{folder}/state"\nsocket = "{folder}/agent.sock"\n[store]\ndirectory = "{folder}/store"\n'
-        '[intake]\nwatch = false\n[metrics]\nlisten = "127.0.0.1:0"\n'
-    )
-    command = [str(binaries.AGENT), "run", "--config", str(config)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=end_with_parent)
-
-    def metrics() -> str:
-        done = binaries.run(binaries.AGENT, "status", "--config", config, "--json")
-        return json.loads(done.out)["metrics"] if done.code == 0 else ""
-
-    try:
-        yield "http://" + wait_until("the daemon to answer", metrics)
-    finally:
-        process.terminate()
-        assert process.wait(timeout=30) == 0
-
-
 def test_metrics_are_read_by_prometheus_own_parser_and_alerts_use_no_others(tmp_path: Path) -> None:
-    with daemon(tmp_path) as address:
+    with Daemon(tmp_path, "") as daemon:
+        address = f"http://{daemon.status()['metrics']}"
         with urllib.request.urlopen(f"{address}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         with urllib.request.urlopen(f"{address}/healthz", timeout=30) as answer:
