@@ -42,11 +42,10 @@ pub fn single(
         }
     }
     candidates.sort_unstable_by_key(|&(matching, objects, node)| (std::cmp::Reverse(matching), objects, node));
-    let found = candidates.into_iter().find_map(|(matching, _, node)| {
+    candidates.into_iter().find_map(|(matching, _, node)| {
         let edge = only_way_in(view, dominators, node).filter(|&edge| can_drop(edge))?;
         Some(Single { edge, matching: u64::from(matching) })
-    });
-    found
+    })
 }
 
 /// The reference to a node if there is one only that does not come from what the node dominates.

@@ -132,7 +132,7 @@ fn retained_bytes(view: &View, tree: &[u32], objects: &[u32]) -> Vec<u64> {
     let mut sum = 0u64;
     let mut before: Vec<u64> = Vec::with_capacity(tree.len() + 1);
     before.push(0);
-    for &node in &tree[..] {
+    for &node in tree {
         before.push(sum);
         if node != ROOT {
             sum = sum.wrapping_add(view.size(node));

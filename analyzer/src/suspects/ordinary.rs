@@ -11,11 +11,9 @@ const TABLES: [(&str, &str); 1] = [("linecache", "cache")];
 
 /// Whether a place with this name and these bytes is one that every process has.
 pub fn is_ordinary(place: &str, bytes: u64) -> bool {
-    // Without a sidecar nothing says what `sys.modules` is, and the module stands in brackets.
     let is = |&(module, attribute): &(&str, &str)| {
-        [format!("{module}.{attribute}"), format!("['{module}'].{attribute}")]
-            .iter()
-            .any(|end| place.strip_suffix(end.as_str()).is_some_and(|before| before.is_empty() || end.starts_with('[')))
+        // Without a sidecar nothing says what `sys.modules` is, and the module stands in brackets.
+        place.starts_with(&format!("{module}.{attribute}")) || place.contains(&format!("['{module}'].{attribute}"))
     };
     bytes < ORDINARY_BYTES && TABLES.iter().any(is)
 }
@@ -28,6 +26,7 @@ mod tests {
     fn source_lines_of_tracebacks_are_ordinary() {
         assert!(is_ordinary("linecache.cache", 9_000_000));
         assert!(is_ordinary("<dict at 0x10>['modules']['linecache'].cache", 9_000_000));
+        assert!(is_ordinary("linecache.cache['/usr/lib/a.py'][2]", 900_000));
         assert!(!is_ordinary("linecache.cache", 90_000_000), "not any more");
         assert!(!is_ordinary("my.linecache.cache", 9_000_000));
         assert!(!is_ordinary("app.cache", 9_000_000));

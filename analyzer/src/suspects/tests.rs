@@ -7,6 +7,9 @@ use super::{Kinds, Shape, Suspect, find};
 use crate::graph::Dominators;
 use crate::heap::{Heap, View};
 
+/// The place, its shape, what piles up there and how many, and who holds the same.
+type Found = (u64, Shape, Option<(String, u64)>, Vec<u64>);
+
 /// A heap in the making. Object 1 is a module with its dict, 2; whatever is to be found is an attribute.
 #[derive(Default)]
 struct Sketch {
@@ -28,7 +31,7 @@ impl Sketch {
         .unwrap();
     }
 
-    fn found(mut self, threshold: u64) -> Vec<(u64, Shape, Option<(String, u64)>, Vec<u64>)> {
+    fn found(mut self, threshold: u64) -> Vec<Found> {
         let mut refs = Vec::new();
         for (i, &attribute) in self.attributes.clone().iter().enumerate() {
             let name = 100 + i as u64;
