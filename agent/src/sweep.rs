@@ -114,6 +114,28 @@ pub fn of_store(root: &Path, host: &str, living: &Living) -> io::Result<Vec<Left
     Ok(leftovers)
 }
 
+/// Removes the leftovers in the store and in `directories`; returns them, with the error of each that stays.
+pub fn everywhere<'a>(
+    root: &Path,
+    host: &str,
+    directories: impl Iterator<Item = &'a Directory>,
+) -> io::Result<Vec<(Leftover, Option<io::Error>)>> {
+    let living = Living::look()?;
+    let mut swept = Vec::new();
+    for leftover in of_store(root, host, &living)? {
+        let error = remove(&leftover).err();
+        swept.push((leftover, error));
+    }
+    for directory in directories {
+        // One that cannot be read is told of when dumps are looked for in it.
+        for (name, found, leftover) in of_directory(directory, &living).unwrap_or_default() {
+            let error = directory.unlink(&name, &found).err();
+            swept.push((leftover, error));
+        }
+    }
+    Ok(swept)
+}
+
 /// Removes a leftover of the store.
 pub fn remove(leftover: &Leftover) -> io::Result<()> {
     match fs::symlink_metadata(&leftover.path)?.is_dir() {

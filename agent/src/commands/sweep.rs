@@ -26,7 +26,7 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
     let of_store = of_store(&root, &host_name(), &living)
         .map_err(|error| Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", root.display())))?;
     for leftover in &of_store {
-        sweep.take(leftover, |leftover| remove(leftover));
+        sweep.take(leftover, remove);
     }
     let named = args.directories.iter().chain(config.iter().flat_map(|config| &config.intake.directories));
     for directory in sweep.directories(named) {

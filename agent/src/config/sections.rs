@@ -9,6 +9,7 @@ use super::reader::{Located, Table};
 use super::values::{
     Amount, DURATION, PERCENT, SIZE, SIZE_OR_PERCENT, amount, duration, percent, size, some_duration, some_size,
 };
+use crate::intake::seal;
 
 const PATH: &str = "an absolute path in quotes";
 
@@ -176,9 +177,8 @@ pub fn store(table: Option<&Table<'_>>) -> Store {
     }
     let recipients = table.and_then(|table| table.strings("encrypt_to", "a list of age recipients"));
     for recipient in recipients.iter().flatten() {
-        let looks_right = ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|start| recipient.value.starts_with(start));
-        if let (Some(table), false) = (table, looks_right) {
-            let reason = format!("encrypt_to of [store]: {:?} is no age recipient", recipient.value);
+        if let (Some(table), Err(error)) = (table, seal::parse(&recipient.value)) {
+            let reason = format!("encrypt_to of [store]: {error}");
             table.problem(recipient.at.clone(), reason, "write the public key, which begins with age1");
         }
     }

@@ -28,7 +28,7 @@ directory = "/srv/dumps"
 compression = "zstd"
 level = 7
 keep_originals = true
-encrypt_to = ["age1qqqq"]
+encrypt_to = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
 
 [intake]
 watch = true

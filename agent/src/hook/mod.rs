@@ -170,3 +170,62 @@ fn causes(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// Answers one request; gives what was posted.
+    fn server(answer: &'static str) -> (String, JoinHandle<String>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = format!("http://127.0.0.1:{}/a/secret?token=x", listener.local_addr().unwrap().port());
+        let posted = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while reader.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8(body).unwrap()
+        });
+        (address, posted)
+    }
+
+    #[test]
+    fn an_address_gets_the_message() {
+        let (address, posted) = server("HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(post(&address, b"{\"x\": 1}", TIMEOUT), Ok(()));
+        assert_eq!(posted.join().unwrap(), "{\"x\": 1}");
+    }
+
+    #[test]
+    fn an_address_that_does_not_take_it_is_told_without_its_secrets() {
+        let refuse = |error: String| {
+            assert!(
+                error.starts_with("127.0.0.1:") && !error.contains("secret") && !error.contains("token"),
+                "{error}"
+            );
+            error
+        };
+        let (address, _) = server("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+        assert!(refuse(post(&address, b"x", TIMEOUT).unwrap_err()).contains("answered 500"));
+        let (address, _) = server("HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
+        assert!(refuse(post(&address, b"x", TIMEOUT).unwrap_err()).contains("answered 302"));
+        let (address, _) = server("");
+        refuse(post(&address, b"x", TIMEOUT).unwrap_err());
+        let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = format!("http://127.0.0.1:{}/a/secret?token=x", silent.local_addr().unwrap().port());
+        assert!(refuse(post(&address, b"x", Duration::from_millis(100)).unwrap_err()).contains("cannot be told"));
+    }
+}

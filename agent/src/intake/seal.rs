@@ -18,14 +18,7 @@ pub struct Recipients(Vec<Recipient>);
 impl Recipients {
     /// Reads public keys; none if there are none.
     pub fn parse(keys: &[String]) -> Result<Option<Recipients>, Failure> {
-        let parse = |key: &String| {
-            key.trim().parse::<Recipient>().map_err(|error| {
-                Failure::new(
-                    Exit::Config,
-                    format!("{key:?} is no public key of age ({error}): it begins with age1; age-keygen -y shows it"),
-                )
-            })
-        };
+        let parse = |key: &String| parse(key).map_err(|error| Failure::new(Exit::Config, error));
         let recipients = keys.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         Ok((!recipients.is_empty()).then_some(Recipients(recipients)))
     }
@@ -44,6 +37,14 @@ impl Recipients {
     }
 }
 
+/// Reads a public key. Of one that is wrong, only the beginning is told: it could be a private key.
+pub fn parse(key: &str) -> Result<Recipient, String> {
+    key.trim().parse().map_err(|error| {
+        let beginning: String = key.chars().take(8).collect();
+        format!("\"{beginning}…\" is no age recipient ({error}): it begins with age1; age-keygen -y shows it")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,7 +56,7 @@ mod tests {
         assert!(Recipients::parse(&[key.to_public().to_string()]).unwrap().is_some());
         for wrong in ["", "age1", "age1qqqq", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1"] {
             let failure = Recipients::parse(&[wrong.to_owned()]).err().unwrap();
-            assert!(failure.message.contains("age-keygen -y"), "{failure}");
+            assert!(failure.message.contains("age-keygen -y") && !failure.message.contains("KEY-1"), "{failure}");
         }
     }
 

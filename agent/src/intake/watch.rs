@@ -127,6 +127,11 @@ impl Watch {
         self.places.get(&sighting.key).map(|place| &place.directory)
     }
 
+    /// The directories that are watched.
+    pub fn directories(&self) -> impl Iterator<Item = &Directory> {
+        self.places.values().map(|place| &place.directory)
+    }
+
     /// It is to be left where it is and not looked at again.
     pub fn settle(&mut self, sighting: &Sighting) {
         self.settled.insert((sighting.key, sighting.name.clone()));

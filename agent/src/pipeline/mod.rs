@@ -27,11 +27,14 @@ use crate::intake::{Intake, Originals, Stored};
 use crate::progress::Progress;
 use crate::retention::{Keeper, Outcome};
 use crate::stop::Stop;
+use crate::sweep;
 use crate::trigger::Published;
 use forward::Forwarder;
 
 /// So often the limits are looked at, though nothing has come.
 const TIDY: Duration = Duration::from_secs(60);
+/// So often leftovers of the dead are looked for.
+const SWEEP: Duration = Duration::from_secs(3600);
 /// Of a dump compressed with zstd, about this part is left if nothing better is known: one of so many.
 const COMPRESSED: u64 = 4;
 /// No more complaints are remembered, so that none is made twice.
@@ -53,6 +56,7 @@ type Taken = Vec<(Sighting, Result<Option<Stored>, Failure>)>;
 struct Work {
     watch: Watch,
     next_tidy: Option<Instant>,
+    next_sweep: Option<Instant>,
     /// Complaints that were made.
     told: HashSet<String>,
 }
@@ -147,7 +151,7 @@ impl Pipeline {
         form(&config)?;
         let counters = Arc::new(Mutex::default());
         let forwarder = Forwarder::new(host.clone(), Arc::clone(&counters));
-        let work = Mutex::new(Work { watch: Watch::new(), next_tidy: None, told: HashSet::new() });
+        let work = Mutex::new(Work { watch: Watch::new(), next_tidy: None, next_sweep: None, told: HashSet::new() });
         Ok(Pipeline { host, config: RwLock::new(config), counters, work, forwarder })
     }
 
@@ -210,6 +214,10 @@ impl Pipeline {
         if work.next_tidy.is_none_or(|next| Instant::now() >= next) {
             work.next_tidy = Some(Instant::now() + TIDY);
             self.tidy(&mut work, &config);
+        }
+        if work.next_sweep.is_none_or(|next| Instant::now() >= next) {
+            work.next_sweep = Some(Instant::now() + SWEEP);
+            self.sweep(&work, &config);
         }
         self.forwarder.turn(&config, stop);
     }
@@ -405,6 +413,17 @@ impl Pipeline {
         for complaint in strange.chain(exceeded) {
             if work.told.insert(complaint.clone()) {
                 tracing::warn!("{complaint}");
+            }
+        }
+    }
+
+    fn sweep(&self, work: &Work, config: &Config) {
+        let swept = sweep::everywhere(&config.store.directory, &self.host, work.watch.directories());
+        for (leftover, error) in swept.unwrap_or_default() {
+            let path = leftover.path.display();
+            match error {
+                None => tracing::info!(path = %path, bytes = leftover.bytes, "removed {}", leftover.what),
+                Some(error) => tracing::warn!(path = %path, "{} cannot be removed: {error}", leftover.what),
             }
         }
     }

@@ -98,14 +98,15 @@ pub fn plan(items: &[Item], situation: &Situation<'_>) -> Plan {
 
 /// The indexes of the dumps, those that are least worth keeping first.
 fn order(items: &[Item]) -> Vec<usize> {
-    let mut ends: BTreeMap<(&str, (u32, u64)), (Timestamp, Timestamp)> = BTreeMap::new();
+    // Of each worker, when the first and the last of its dumps was taken.
+    let mut ends = BTreeMap::new();
+    let worker = |item: &Item| (item.app.clone(), item.worker);
     for item in items {
-        let end = ends.entry((&item.app, item.worker)).or_insert((item.at, item.at));
-        *end = (end.0.min(item.at), end.1.max(item.at));
+        let (first, last) = ends.entry(worker(item)).or_insert((item.at, item.at));
+        (*first, *last) = (item.at.min(*first), item.at.max(*last));
     }
-    let is_between = |item: &Item| {
-        ends.get(&(item.app.as_str(), item.worker)).is_some_and(|(first, last)| *first < item.at && item.at < *last)
-    };
+    let is_between =
+        |item: &Item| ends.get(&worker(item)).is_some_and(|(first, last)| *first < item.at && item.at < *last);
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|&i| (!items[i].has_copy, !is_between(&items[i]), items[i].at, i));
     order

@@ -150,7 +150,7 @@ fn serve(stream: &TcpStream, inside: &Mutex<Inside>) -> Option<()> {
             let text = format!("<Error><Code>{code}</Code><Message>As told.</Message></Error>");
             return answer(stream, status, "", text.as_bytes(), kind != "HEAD");
         }
-        Some(Fault::Forget) => drop(inside.lock().unwrap().uploads.clear()),
+        Some(Fault::Forget) => inside.lock().unwrap().uploads.clear(),
         _ => {}
     }
     let (status, headers, mut bytes) = inside.lock().unwrap().handle(kind, key, &query, body, range);
