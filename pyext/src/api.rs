@@ -33,6 +33,7 @@ const MIN_FREE: u64 = 32 << 20;
 
 /// Installs the dump signal's handler. See `heapsee.install_memory_dumper`.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "they are the options that Python has")]
 pub fn install(
     py: Python<'_>,
     signal: i32,
@@ -188,6 +189,12 @@ pub fn layout() -> Vec<(&'static str, &'static str, usize)> {
     cpython::layout::table()
 }
 
+/// Has this process walk as on a CPython that nobody has seen yet, for the tests. To be called before anything else.
+#[pyfunction(name = "_forget_layouts")]
+pub fn forget_layouts() {
+    cpython::layout::FORGOTTEN.store(true, Relaxed);
+}
+
 /// The interpreter is going (`atexit`).
 #[pyfunction]
 pub fn shut_down(py: Python<'_>) {
@@ -238,7 +245,7 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
     if state::lock().walker.is_some() {
         return Ok(());
     }
-    let walker = Walker::new(py).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    let walker = Walker::new(py)?;
     let sys = py.import("sys")?;
     let path: Vec<String> = sys.getattr("path")?.try_iter()?.filter_map(|entry| entry.ok()?.extract().ok()).collect();
     let version = py.version_info();

@@ -1,6 +1,7 @@
-"""Dumps the Django heap from inside and compares the file with the objects themselves, one by one.
+"""Dumps a heap from inside and compares the file with the objects themselves, one by one.
 
-``python -m oracle.compare FILE`` prints, as JSON, how many objects were compared and every difference.
+``python -m oracle.compare HEAP FILE`` (HEAP: ``django_heap`` or ``app_heap``) prints, as JSON, how many objects were
+compared and every difference.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import sys
 import types
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Optional
 
 import heapsee
 from harness import dumps
-from oracle import django_heap, reference
+from oracle import app_heap, django_heap, reference
 
 
 def closure(start: list[Any]) -> dict[int, Any]:
@@ -79,9 +80,12 @@ def difference(line: dict[str, Any], expected: Expected, item: object) -> dict[s
     return found
 
 
-def main(path: Path) -> None:
+HEAPS: dict[str, Callable[[], list[Any]]] = {"django_heap": django_heap.use, "app_heap": app_heap.use}
+
+
+def main(heap: str, path: Path) -> None:
     """Makes the heap, dumps it, compares, tells."""
-    site = django_heap.use()
+    site = HEAPS[heap]()
     gc.collect()
     gc.disable()
     tracked = gc.get_objects()
@@ -121,4 +125,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -127,6 +127,6 @@ def neighbours(item: object) -> Iterator[object]:
 
 
 def has_python_sizeof(item: object) -> bool:
-    """Whether `__sizeof__` is written in Python: the extension never runs it, so its answer differs, rightly."""
+    """Whether `__sizeof__` is written in Python or Cython: the extension never runs such code, so its answer differs."""
     found = next((vars(kind)["__sizeof__"] for kind in type(item).__mro__ if "__sizeof__" in vars(kind)), None)
-    return isinstance(found, types.FunctionType)
+    return not isinstance(found, types.MethodDescriptorType)

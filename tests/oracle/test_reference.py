@@ -11,10 +11,10 @@ import pytest
 from harness import binaries
 
 
-@pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = tmp_path_factory.mktemp("reference") / "django.dump"
-    answer: dict[str, Any] = json.loads(binaries.run_module("oracle.compare", path).out)
+@pytest.fixture(scope="module", params=["django_heap", "app_heap"])
+def comparison(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("reference") / f"{request.param}.dump"
+    answer: dict[str, Any] = json.loads(binaries.run_module("oracle.compare", request.param, path).out)
     return answer
 
 

@@ -4,9 +4,11 @@
 //! the thread's; a frame object comes into being when somebody asks for it, and while the call runs its traverse
 //! leaves out the locals. Whoever dumps the frames of running threads wants them all the same.
 
+use std::ffi::CStr;
+
 use pyo3::ffi;
 
-use super::Object;
+use super::{Object, layout};
 
 /// `PyCodeObject`, up to the last field that is read here.
 #[cfg(not(Py_3_11))]
@@ -124,6 +126,9 @@ impl<'h> Object<'h> {
 
     /// `co_filename` of a code object.
     pub fn code_filename(self) -> Option<Object<'h>> {
+        if !layout::FRAMES.holds() {
+            return self.code_attribute(c"co_filename");
+        }
         // SAFETY: callers ask only what `frame_code` gave.
         unsafe { self.field((*self.as_ptr().cast::<Code>()).filename) }
     }
@@ -131,7 +136,7 @@ impl<'h> Object<'h> {
     /// The names that a code object uses: of variables, attributes, what it imports.
     pub fn code_identifiers(self) -> impl Iterator<Item = Object<'h>> {
         // SAFETY: callers ask only code objects, which keep their tuples alive.
-        let tuples = unsafe {
+        let tuples = layout::FRAMES.holds().then(|| unsafe {
             let code = self.as_ptr().cast::<Code>();
             #[cfg(not(Py_3_11))]
             let [_, _, names, locals, free, cells] = (*code).code_to_cellvars;
@@ -144,28 +149,47 @@ impl<'h> Object<'h> {
             #[cfg(Py_3_11)]
             let tuples = [names, locals];
             tuples.map(|tuple| self.field(tuple))
-        };
-        tuples.into_iter().flatten().flat_map(Object::tuple_items)
+        });
+        tuples.into_iter().flatten().flatten().flat_map(Object::tuple_items)
     }
 
     /// `co_consts` of a code object.
     pub fn code_constants(self) -> impl Iterator<Item = Object<'h>> {
         // SAFETY: as above.
-        let constants = unsafe {
+        let constants = layout::FRAMES.holds().then(|| unsafe {
             let code = self.as_ptr().cast::<Code>();
             #[cfg(not(Py_3_11))]
             let [_, constants, ..] = (*code).code_to_cellvars;
             #[cfg(Py_3_11)]
             let [constants, ..] = (*code).consts_names_exceptiontable;
             self.field(constants)
-        };
-        constants.into_iter().flat_map(Object::tuple_items)
+        });
+        constants.flatten().into_iter().flat_map(Object::tuple_items)
     }
 
     /// `co_name` of a code object.
     pub fn code_name(self) -> Option<Object<'h>> {
+        if layout::FRAMES.holds() { self.raw_code_name() } else { self.code_attribute(c"co_name") }
+    }
+
+    fn raw_code_name(self) -> Option<Object<'h>> {
         // SAFETY: as above.
         unsafe { self.field((*self.as_ptr().cast::<Code>()).name) }
+    }
+
+    /// A text of a code object, asked for as anybody may.
+    fn code_attribute(self, name: &CStr) -> Option<Object<'h>> {
+        // SAFETY: callers ask only code objects, whose attributes are read by C code. The reference is given back at
+        // once: the code keeps its texts alive.
+        unsafe {
+            let text = ffi::PyObject_GetAttrString(self.as_ptr(), name.as_ptr());
+            if text.is_null() {
+                ffi::PyErr_Clear();
+                return None;
+            }
+            ffi::Py_DECREF(text);
+            self.field(text)
+        }
     }
 }
 
@@ -174,6 +198,9 @@ impl<'h> Object<'h> {
 /// Values on the evaluation stack are added where the frame says how many there are (it does while it calls Python).
 #[cfg(Py_3_11)]
 pub fn running_referents<'h>(frame_object: Object<'h>, found: &mut Vec<Object<'h>>) {
+    if !layout::FRAMES.holds() {
+        return;
+    }
     // SAFETY: the caller's object is a frame object of a thread's stack: its call's state is live and as laid out
     // above (which was checked when the walker was made); the references in it are the call's.
     unsafe {
@@ -238,7 +265,7 @@ pub fn layout_fits(frame_object: Object<'_>, name_is_plausible: impl Fn(&str) ->
     linked
         && frame_object
             .frame_code()
-            .and_then(Object::code_name)
+            .and_then(Object::raw_code_name)
             .and_then(Object::str_value)
             .is_some_and(|name| name_is_plausible(&name))
 }

@@ -10,7 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
-use super::{Object, StillHeap, TypeObject};
+use super::{Object, StillHeap, TypeObject, layout};
 
 /// `struct _dictkeysobject`, up to its index.
 #[repr(C)]
@@ -64,7 +64,8 @@ pub struct InlineValues<'h> {
 impl<'h> Object<'h> {
     /// The inline attribute values, if the object keeps its attributes that way and no dict has been made of them.
     pub fn inline_values(self, ty: TypeObject<'h>) -> Option<InlineValues<'h>> {
-        if !ty.has_flag(super::typeobject::TPFLAGS_MANAGED_DICT) || !ty.is_heap_type() {
+        let may_have = ty.has_flag(super::typeobject::TPFLAGS_MANAGED_DICT) && ty.is_heap_type();
+        if !may_have || !layout::INSTANCES.holds() {
             return None;
         }
         // SAFETY: a heap type has this structure.
@@ -175,7 +176,7 @@ pub fn shared_names<'h>(ty: TypeObject<'h>) -> impl Iterator<Item = Object<'h>> 
     // SAFETY: a heap type has this structure; keys that are not null are shared keys that the type keeps alive.
     let keys = unsafe {
         let of_heap_type = || (*ty.object().as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_cached_keys.cast::<Keys>();
-        if ty.is_heap_type() { of_heap_type() } else { std::ptr::null_mut() }
+        if ty.is_heap_type() && layout::INSTANCES.holds() { of_heap_type() } else { std::ptr::null_mut() }
     };
     // SAFETY: as above; of split keys the entries have names.
     let len = unsafe { if keys.is_null() || (*keys).kind != SPLIT { 0 } else { (*keys).nentries } };

@@ -1,6 +1,8 @@
-//! The layouts mirrored in this folder, as numbers: for the tests, which ask each CPython's own headers for the same.
+//! The layouts mirrored in this folder: which of them fit this interpreter, and all as numbers, for the tests, which ask
+//! each CPython's own headers for the same.
 
 use std::mem::offset_of;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use pyo3::ffi;
 
@@ -12,6 +14,28 @@ use super::gc;
 use super::inline_values::Values;
 #[cfg(Py_3_11)]
 use super::inline_values::{Keys, UnicodeEntry};
+
+/// A layout that was checked when the walker was made; what depends on one that does not fit does without.
+pub struct Fits(AtomicBool);
+
+/// Of frames that run, and of code objects: see [`super::frame`].
+pub static FRAMES: Fits = Fits(AtomicBool::new(true));
+/// Of instances that keep their attributes without a dict: see [`super::inline_values`].
+pub static INSTANCES: Fits = Fits(AtomicBool::new(true));
+/// Nothing is believed to fit, as on a CPython that nobody has seen yet: for tests of what is then done.
+pub static FORGOTTEN: AtomicBool = AtomicBool::new(false);
+
+impl Fits {
+    /// Whether the layout may be relied on.
+    pub fn holds(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// Says whether it may, once that is known.
+    pub fn set(&self, fits: bool) {
+        self.0.store(fits && !FORGOTTEN.load(Relaxed), Relaxed);
+    }
+}
 
 /// `(structure, field, offset in bytes)`, named as CPython's headers name them.
 pub fn table() -> Vec<(&'static str, &'static str, usize)> {

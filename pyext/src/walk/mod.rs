@@ -15,6 +15,7 @@ mod visited;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::Ordering::Relaxed;
 
 use heapsee_format::meta;
 use pyo3::prelude::*;
@@ -23,24 +24,13 @@ use pyo3::types::PyList;
 use crate::cpython::collector::Collector;
 use crate::cpython::gc::Lists;
 use crate::cpython::interpreter::{Interpreter, RootDicts, Threads, frames_fit};
-use crate::cpython::{Object, StillHeap, inline_values, thread_state};
+use crate::cpython::{Object, StillHeap, inline_values, layout, thread_state};
 use around::Around;
 use emit::Walk;
 pub use reachable::{reachable, write_reachable};
 use referents::Referents;
 use secrecy::{Names, Values};
 use types::TypeInfo;
-
-/// What a walker can refuse to be made for.
-#[derive(Debug, thiserror::Error)]
-pub enum WalkerError {
-    /// The interpreter is not one this build knows.
-    #[error("{0}")]
-    Unsupported(String),
-    /// Python raised.
-    #[error("the interpreter could not be looked at: {0}")]
-    Python(#[from] PyErr),
-}
 
 /// What walks of this interpreter need to know; made once.
 pub struct Walker {
@@ -101,35 +91,25 @@ pub struct Report {
 }
 
 impl Walker {
-    /// Looks at the interpreter and checks what the walk will rely on.
+    /// Looks at the interpreter and checks what the walk will rely on. What is laid out in another way than this build
+    /// believes is done without: [`Walker::describe`] says so.
     ///
     /// # Errors
-    /// An interpreter whose frames or instances are not laid out as this build believes, or that raises when asked.
-    pub fn new(py: Python<'_>) -> Result<Walker, WalkerError> {
+    /// The interpreter raises when asked.
+    pub fn new(py: Python<'_>) -> PyResult<Walker> {
         let walker = Walker {
             interpreter: Interpreter::new(py)?,
-            lists: Lists::find(py),
+            lists: Lists::find(py).filter(|_| !layout::FORGOTTEN.load(Relaxed)),
             collector: Collector::new(py)?,
             thread_state: thread_state::Variable::find(py),
         };
         let moment = walker.hold(py);
         // SAFETY: the GIL is held and no code that changes objects runs while the proof lives.
         let heap = unsafe { StillHeap::assume() };
-        let misfit = if !frames_fit(&heap, &moment.threads) {
-            Some("frames")
-        } else if !inline_values::fit(py)? {
-            Some("instances")
-        } else {
-            None
-        };
+        layout::FRAMES.set(frames_fit(&heap, &moment.threads));
+        layout::INSTANCES.set(inline_values::fit(py)?);
         moment.release(py);
-        match misfit {
-            None => Ok(walker),
-            Some(what) => Err(WalkerError::Unsupported(format!(
-                "this CPython ({}) lays its {what} out in another way than the one heapsee was built for: install heapsee for it",
-                Python::version_str()
-            ))),
-        }
+        Ok(walker)
     }
 
     /// One line on how heaps are walked here, for `status()`.
@@ -140,8 +120,20 @@ impl Walker {
                 "asks gc.get_objects(), which is slower, and misses frozen objects: the collector's lists were not found"
             }
         };
-        let threads = if self.interpreter.knows_thread_ids() { "" } else { "; threads have no ids" };
-        format!("{tracked}{threads}")
+        let mut said = tracked.to_owned();
+        let unknown = [
+            (self.interpreter.knows_thread_ids(), "threads have no ids"),
+            (layout::FRAMES.holds(), "the locals of running frames are not seen"),
+            (layout::INSTANCES.holds(), "attributes kept without a dict have no names"),
+        ];
+        for (_, what) in unknown.into_iter().filter(|(is_known, _)| !is_known) {
+            said.push_str("; ");
+            said.push_str(what);
+        }
+        if !(layout::FRAMES.holds() && layout::INSTANCES.holds()) {
+            said.push_str(": this CPython differs from the one heapsee was built for, install heapsee for it");
+        }
+        said
     }
 
     /// What a copy of this process needs to walk although this thread has no GIL; see [`Walker::hold_without_gil`].
