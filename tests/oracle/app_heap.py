@@ -96,17 +96,10 @@ def models() -> list[Any]:
     Item.model_rebuild(_types_namespace={"list": list})
     Order.model_rebuild(_types_namespace={"Item": Item, "list": list, "dict": dict})
 
-    @attrs.define
-    class Slotted:
-        name: str
-        items: list[Any] = attrs.field(factory=list)
-
-    @attrs.frozen
-    class Frozen:
-        of: Slotted
-
+    slotted: Any = attrs.make_class("Slotted", ["name", "items"], slots=True)
+    frozen: Any = attrs.make_class("Frozen", ["of"], frozen=True)
     orders = [Order(items=[Item(name=f"item {number}")], notes={"n": str(number)}) for number in range(100)]
-    return [orders, [Frozen(Slotted(f"slotted {number}", [number])) for number in range(100)]]
+    return [orders, [frozen(slotted(f"slotted {number}", [number])) for number in range(100)]]
 
 
 class Point(ctypes.Structure):

@@ -127,6 +127,6 @@ def neighbours(item: object) -> Iterator[object]:
 
 
 def has_python_sizeof(item: object) -> bool:
-    """Whether `__sizeof__` is written in Python or Cython: the extension never runs such code, so its answer differs."""
+    """Whether `__sizeof__` is Python or Cython code: the extension never runs such, so its answer differs."""
     found = next((vars(kind)["__sizeof__"] for kind in type(item).__mro__ if "__sizeof__" in vars(kind)), None)
     return not isinstance(found, types.MethodDescriptorType)

@@ -3,7 +3,8 @@
 //! What `sys.getsizeof` does: call the type's `__sizeof__`, add the size of what lies before the object. Here the
 //! function is found once for a type. `object.__sizeof__` is arithmetic and done here; any other function written in C
 //! is called (its result is an int: the one thing that is allocated through CPython, see [`super::alloc`]). One
-//! written in Python is never called: the next C function in the method resolution order stands in.
+//! written in Python (or Cython, whose functions may do anything) is never called: the next C function in the method
+//! resolution order stands in.
 
 #[cfg(Py_3_11)]
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
