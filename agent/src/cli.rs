@@ -384,6 +384,8 @@ JSON (schema heapsee.agent.list/1; fields may be added, null means unknown or no
     server, role, master_pid  gunicorn, uwsgi, celery, uvicorn or null; master, worker, helper or process
     app, title                the application's name; the command line or title
     uid, user                 whose process it is
+    unit, container, cgroup   its systemd unit, container's id, and cgroup (as rules select by)
+    label                     $HEAPSEE_LABEL, as it was started with
     rss_bytes, pss_bytes      memory (pss_bytes only with --pss)
     age_seconds, python       since its start; the interpreter's version
     armed                     true, false, or null if this user may not look

@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::{host_name, json, print};
 use crate::armed::{Refusal, Unarmed, signal_name, user_name};
 use crate::cli::ListArgs;
-use crate::discovery::{Process, Role, Scope, Server, named, scan};
+use crate::discovery::{LABEL, Process, Role, Scope, Server, named, scan};
 use crate::exit::{Exit, Failure};
+use crate::host::cgroup;
 use crate::procfs;
 use crate::render;
 
@@ -80,6 +81,10 @@ struct Row {
     title: String,
     uid: u32,
     user: String,
+    unit: Option<String>,
+    container: Option<String>,
+    cgroup: String,
+    label: Option<String>,
     rss_bytes: u64,
     pss_bytes: Option<u64>,
     age_seconds: u64,
@@ -101,6 +106,7 @@ impl Row {
     fn of(process: &Process, pss: bool) -> Row {
         let view = process.armed.as_ref().ok();
         let refusal = process.armed.as_ref().err();
+        let group = cgroup::of(process.pid);
         Row {
             pid: process.pid,
             own_pid: process.status.own_pid(),
@@ -113,6 +119,10 @@ impl Row {
             title: process.argv.join(" "),
             uid: process.status.uid,
             user: user_name(process.status.uid),
+            unit: group.unit,
+            container: group.container,
+            cgroup: group.path,
+            label: procfs::environment(process.pid, LABEL).ok().flatten(),
             rss_bytes: process.status.rss,
             pss_bytes: pss.then(|| procfs::pss(process.pid).ok()).flatten(),
             age_seconds: procfs::age(process.stat.start_time).as_secs(),

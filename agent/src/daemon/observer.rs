@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tracing::debug;
 
 use crate::armed::{Refusal, Worker, user_name};
-use crate::discovery::{Process, Role, Scope, Server, scan};
+use crate::discovery::{LABEL, Process, Role, Scope, Server, scan};
 use crate::host::{self, cgroup};
 use crate::procfs;
 use crate::rules::{Host, Id, Look, Moment, Needs, Seen};
@@ -38,7 +38,7 @@ impl Known {
         Known {
             worker: None,
             group: cgroup::of(process.pid),
-            label: procfs::environment(process.pid, "HEAPSEE_LABEL").ok().flatten(),
+            label: procfs::environment(process.pid, LABEL).ok().flatten(),
             user: user_name(process.status.uid),
             process,
         }

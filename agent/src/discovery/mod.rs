@@ -22,6 +22,9 @@ use crate::procfs::{self, Stat, Status};
 /// a dump, and no process of the server's.
 const DUMP_CHILD: &str = "heapsee-dump";
 
+/// The environment variable by which operators label workers.
+pub const LABEL: &str = "HEAPSEE_LABEL";
+
 /// A process's part in its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

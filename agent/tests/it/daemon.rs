@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,7 +49,7 @@ impl Site {
         let [state, socket, store] = ["state", "run/agent.sock", "store"].map(|name| self.path(name));
         let text = format!(
             "[agent]\npoll = '1s'\nstate = {state:?}\nsocket = {socket:?}\n[store]\ndirectory = {store:?}\n\
-             [limits]\nmin_memory = '1MB'\nmin_disk = '0%'\nmax_memory_pressure = '100%'\nmax_io_pressure = '100%'\n\
+             [limits]\nshare_window = '1s'\nmin_memory = '1MB'\nmin_disk = '0%'\nmax_memory_pressure = '100%'\nmax_io_pressure = '100%'\n\
              [retention]\nkeep_free = '1MB'\n[intake]\nwatch = false\n[metrics]\nlisten = '127.0.0.1:0'\n{rules}"
         );
         fs::write(self.path("agent.toml"), text).unwrap();
@@ -238,6 +239,20 @@ fn a_daemon_that_is_stopped_in_a_dump_ends_and_leaves_the_dump_alone() {
 }
 
 #[test]
+fn a_worker_that_dies_in_its_dump_is_no_reason_to_stop() {
+    let mut worker = Worker::start(&["--title", "dies-in-it", "--megabytes", "50", "--hold", "snapshot"]);
+    let site = Site::new(&fat("dies-in-it", ""));
+    let mut agent = site.run();
+    worker.expect("at snapshot");
+    worker.process.kill();
+    agent.hear("there is no dump");
+    let other = Worker::start(&["--title", "dies-in-it", "--megabytes", "50"]);
+    agent.hear("a dump is in the store");
+    assert_eq!(site.manifests()[0]["worker"]["pid"], other.pid());
+    stop(agent);
+}
+
+#[test]
 fn a_failed_dump_is_told_and_not_repeated_at_once() {
     let worker =
         Worker::start(&["--title", "that-fails", "--megabytes", "50", "--outcome", "failed", "--reason", "no luck"]);
@@ -295,6 +310,30 @@ fn one_agent_is_enough() {
     assert!(ended.failed_with(9).contains(&format!("process {} is already running", agent.process.pid())), "{ended:?}");
     stop(agent);
     assert!(site.ask("status", &[]).failed_with(11).contains("is `heapsee-agent run` running"));
+}
+
+#[test]
+fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
+    let site = Site::new("");
+    let path = site.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let hear = |wanted: &str| {
+        let mut buffer = [0; 256];
+        until(wanted, || {
+            let n = socket.recv(&mut buffer).unwrap();
+            String::from_utf8_lossy(&buffer[..n]).lines().any(|line| line == wanted).then_some(())
+        });
+    };
+    let agent = Agent::start_with(Path::new("/nonexistent"), &["run", "--config", &site.config()], |command| {
+        command.env("NOTIFY_SOCKET", &path).env("JOURNAL_STREAM", "1:2");
+    });
+    hear("READY=1");
+    hear("WATCHDOG=1");
+    agent.signal(Signal::SIGTERM);
+    hear("STOPPING=1");
+    // The journal has times of its own, and takes the level from in front of the line.
+    assert!(agent.end().stderr.lines().all(|line| line.starts_with("<6>") || line.starts_with("<4>")));
 }
 
 #[test]

@@ -22,7 +22,9 @@ fn row(rows: &[Value], pid: u32) -> Option<&Value> {
 
 #[test]
 fn an_armed_worker_is_listed_with_its_signal_and_directory() {
-    let worker = Worker::start(&["--signal", "12"]);
+    let worker = Worker::start_with(&["--signal", "12"], |command| {
+        command.env("HEAPSEE_LABEL", "blue");
+    });
     let rows = list(&["--pss"]);
     let row = row(&rows, worker.pid()).unwrap();
     assert_eq!(row["armed"], true);
@@ -30,6 +32,8 @@ fn an_armed_worker_is_listed_with_its_signal_and_directory() {
     assert_eq!(row["directory"], worker.path());
     assert_eq!(row["python"], "3.11.7");
     assert_eq!(row["state"], "idle");
+    assert_eq!(row["label"], "blue");
+    assert!(row["cgroup"].as_str().unwrap().starts_with('/'), "{row}");
     assert!(row["rss_bytes"].as_u64().unwrap() > 1 << 20);
     assert!(row["pss_bytes"].as_u64().unwrap() > 1 << 18);
     assert!(row["reason"].is_null());
