@@ -37,7 +37,7 @@ pub enum Found {
     /// Nothing.
     Nothing,
     /// Its state.
-    State(State),
+    State(Box<State>),
     /// A state that is of no use, and why.
     Useless(String),
 }
@@ -75,7 +75,7 @@ impl Keep {
                 Found::Useless(format!("its schema is {:?}, not {SCHEMA:?}", kept.schema))
             }
             Ok(Some(kept)) if kept.boot != self.boot => Found::Nothing,
-            Ok(Some(kept)) => Found::State(kept.rules),
+            Ok(Some(kept)) => Found::State(Box::new(kept.rules)),
             Err(error) => Found::Useless(error.to_string()),
         }
     }
@@ -119,7 +119,7 @@ mod tests {
         assert!(matches!(keep.load(), Found::Nothing));
         let state: State = serde_json::from_str(r#"{"orders": 7}"#).unwrap();
         keep.save(&state).unwrap();
-        assert!(matches!(keep.load(), Found::State(found) if found == state));
+        assert!(matches!(keep.load(), Found::State(found) if *found == state));
         keep.boot = "another".into();
         assert!(matches!(keep.load(), Found::Nothing));
         std::fs::write(&keep.path, "{").unwrap();

@@ -164,7 +164,7 @@ fn found(keep: &Keep) -> State {
         Found::Nothing => State::default(),
         Found::State(state) => {
             info!("going on from the state of an earlier run");
-            state
+            *state
         }
         Found::Useless(why) => {
             warn!(%why, "the state of an earlier run cannot be used: beginning anew");
@@ -299,11 +299,10 @@ impl Daemon {
         self.pipeline.reload(Arc::clone(&config));
         self.config = config;
         self.refused = None;
-        if old.metrics != self.config.metrics || old.agent.poll != self.config.agent.poll {
-            if let Err(failure) = self.serve_metrics() {
-                error!("{failure}");
-                self.refused = Some(failure.message);
-            }
+        let serves_otherwise = old.metrics != self.config.metrics || old.agent.poll != self.config.agent.poll;
+        if serves_otherwise && let Err(failure) = self.serve_metrics() {
+            error!("{failure}");
+            self.refused = Some(failure.message);
         }
         self.metrics.config_ok.set(i64::from(self.refused.is_none()));
         info!(rules = self.config.rules.len(), "the new configuration is in use");

@@ -296,10 +296,9 @@ impl Engine {
             Done::Gone => {
                 self.state.recent.retain(|recent| (recent.id, recent.at) != (order.worker, since));
                 // A group has other workers.
-                if let (Some(rule), false) = (rule, matches!(subject, Subject::Worker(_))) {
-                    if order.campaign.is_none_or(|(number, _)| number == 1) {
-                        self.track(&rule.name, &subject).again(wanted);
-                    }
+                let is_first = order.campaign.is_none_or(|(number, _)| number == 1);
+                if let (Some(rule), true) = (rule, is_first && !matches!(subject, Subject::Worker(_))) {
+                    self.track(&rule.name, &subject).again(wanted);
                 }
             }
         }

@@ -197,7 +197,7 @@ impl World {
             worker.seen.finished += u64::from(done == Done::Dumped);
             worker.failed = done == Done::Failed;
             if done == Done::Failed {
-                worker.had &= !order.campaign.is_some_and(|(number, _)| number == 1);
+                worker.had &= order.campaign.is_none_or(|(number, _)| number != 1);
                 worker.dumped = worker.dumped_before;
             }
         }
