@@ -63,6 +63,15 @@ class SharedKeys:
         return word(self.address + KEYS_HEADER + (1 << self.log2_index_bytes) + index * 2 * WORD)
 
 
+def dict_of_values(item: object) -> int:
+    """The address of the dict that was made of values that are in the object still (3.13); 0 if there is none."""
+    kind = type(item)
+    if sys.version_info < (3, 13) or not kind.__flags__ & INLINE_VALUES or not kind.__flags__ & HEAP_TYPE:
+        return 0
+    is_valid = byte(id(item) + kind.__basicsize__ + 3)
+    return word(id(item) - 3 * WORD) if is_valid else 0
+
+
 def inline_values(item: object) -> tuple[list[tuple[int, int]], int] | None:
     """Addresses of names and values kept without a dict, and bytes that `sys.getsizeof` forgets; None without any."""
     kind = type(item)
@@ -110,6 +119,12 @@ def referents(item: object) -> Counter[int]:
     inline = inline_values(item)
     if inline:
         visited += Counter(name for name, _ in inline[0])
+    made = dict_of_values(item)
+    if made:
+        # The traverse visits the values, not the dict.
+        values = object_at(made)
+        assert isinstance(values, dict)
+        visited = visited - Counter(id(value) for value in dict.values(values)) + Counter([made])
     if kind.__flags__ & HEAP_TYPE and id(kind) not in visited:
         visited[id(kind)] += 1
     return visited
@@ -123,6 +138,9 @@ def neighbours(item: object) -> Iterator[object]:
     inline = inline_values(item)
     if inline:
         yield from (object_at(name) for name, _ in inline[0])
+    made = dict_of_values(item)
+    if made:
+        yield object_at(made)
     yield type(item)
 
 

@@ -19,7 +19,15 @@ use crate::heap::Rows;
 pub(super) const BLOCK: u64 = 1 << 21;
 
 /// A line longer than this is refused, so that a file without line ends is not taken into memory whole.
-pub(super) const MAX_LINE: usize = 1 << 31;
+const MAX_LINE: usize = 1 << 31;
+/// Only an object with millions of references has a longer line than this.
+const LONG_LINE: usize = 1 << 26;
+
+/// Whether a line of which this much has been read can be no object's.
+fn is_beyond_measure(line: &[u8]) -> bool {
+    let in_references = |line: &[u8]| line.iter().rev().take(1 << 10).all(|byte| b"0123456789, ".contains(byte));
+    line.len() > MAX_LINE || (line.len() > LONG_LINE && !in_references(line))
+}
 
 /// Reads a regular file of plain text. Block i holds the lines that *start* in its `BLOCK` bytes.
 pub(super) fn read_plain(
@@ -76,7 +84,7 @@ fn read_lines<'b>(
         if have == size {
             break buffer.len();
         }
-        if buffer.len() > MAX_LINE {
+        if is_beyond_measure(buffer) {
             let byte = origin + buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at as u64 + 1);
             return Err(LoadError::LineTooLong { path: path.to_path_buf(), byte });
         }
@@ -160,7 +168,7 @@ impl Iterator for Blocks<'_> {
                 break;
             }
             searched = block.len();
-            if block.len() > MAX_LINE {
+            if is_beyond_measure(&block) {
                 self.fail(LoadError::LineTooLong { path: self.path.to_path_buf(), byte: offset });
             }
         }

@@ -61,7 +61,7 @@ pub enum LoadError {
         error: io::Error,
     },
     /// A line beyond all measure.
-    #[error("{}: the line that starts at byte {byte} is longer than {} bytes: not a heap dump", path.display(), super::block::MAX_LINE)]
+    #[error("{}: is not a heap dump: the line that starts at byte {byte} is longer than that of any object", path.display())]
     LineTooLong {
         /// The file.
         path: PathBuf,

@@ -123,6 +123,7 @@ impl Asked<'_> {
             "code" => attribute("__code__"),
             "tuple" if self.position <= LAST_DEFAULTS + 1 => attribute("__defaults__"),
             "tuple" if self.refers_only_to("cell") => attribute("__closure__"),
+            "dict" if self.is_behind_globals() => attribute("__builtins__"),
             "dict" if self.is_namespace() => {
                 let first = self.all.iter().position(|&node| type_of(self.view, node) == "dict");
                 attribute(if first == Some(self.position) { "__globals__" } else { "__builtins__" })
@@ -130,6 +131,18 @@ impl Asked<'_> {
             "dict" if self.position <= LAST_DEFAULTS + 1 => attribute("__kwdefaults__"),
             _ => part("part of the function"),
         }
+    }
+
+    /// From 3.10 the second dict a function visits is that of its builtins, whatever is in it.
+    fn is_behind_globals(&self) -> bool {
+        let old = self.view.heap().meta().is_some_and(|meta| {
+            let minor =
+                meta.python.version.strip_prefix("3.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+            minor.is_some_and(|minor| minor < 10)
+        });
+        let is_dict = |node: &u32| type_of(self.view, *node) == "dict";
+        let first = self.all.iter().position(is_dict);
+        !old && first.is_some_and(|first| first + 1 == self.position)
     }
 
     fn refers_only_to(&self, type_name: &str) -> bool {
@@ -251,8 +264,21 @@ impl Asked<'_> {
 
     fn layout(&self, own_type: usize) -> Rc<Layout> {
         let node = self.all[own_type];
-        let make = || Rc::new(Layout::of(self.view.heap().meta(), self.view.address(node)));
+        let make = || {
+            let mut layout = Layout::of(self.view.heap().meta(), self.view.address(node));
+            let mut classes = layout.line.iter().filter_map(|&address| self.view.heap().node_of(address));
+            layout.has_dict = classes.any(|class| self.gives_dict(class));
+            Rc::new(layout)
+        };
         Rc::clone(self.names.known.layouts.borrow_mut().entry(node).or_insert_with(make))
+    }
+
+    /// Whether a class is one that gives its instances a `__dict__`: then it has a descriptor of that name.
+    fn gives_dict(&self, class: u32) -> bool {
+        let heap = self.view.heap();
+        let dicts = heap.referents(class).iter().filter(|&&node| type_of(self.view, node) == "dict");
+        let mut keys = dicts.flat_map(|&dict| heap.referents(dict).iter().step_by(2));
+        keys.any(|&key| whole_text(self.view, key).is_some_and(|text| text == "__dict__"))
     }
 
     /// Between `start` and `end` there are slots, then attributes: as pairs, or one dict.
@@ -263,6 +289,13 @@ impl Asked<'_> {
             // Not all slots are set, and it is not known which.
             return part("slot");
         };
+        if attributes.is_empty()
+            && layout.has_dict
+            && rest.last().is_some_and(|&node| type_of(self.view, node) == "dict")
+        {
+            // Either a slot that holds a dict, or a slot is not set and this is the `__dict__`.
+            return part("slot");
+        }
         let is_dict = attributes.len() == 1 && type_of(self.view, attributes[0]) == "dict";
         // Without the sidecar nothing says that there are inline attributes; only instances of classes written in Python
         // (their names have no module in front) have them; and none has more than a few dozen.

@@ -16,6 +16,10 @@ pub struct Layout {
     pub base: Base,
     /// Whether the sidecar knows the type: else slots may be missing from `slots`.
     pub known: bool,
+    /// The type and its bases, by address.
+    pub line: Vec<u64>,
+    /// Whether instances can have a `__dict__`.
+    pub has_dict: bool,
 }
 
 /// A built-in base type.
@@ -42,7 +46,8 @@ impl Layout {
         let types = meta.map(|meta| &meta.types);
         let mut next = Some(type_address);
         for _ in 0..DEEPEST {
-            let Some(found) = next.and_then(|address| types?.get(&address)) else { break };
+            let Some((address, found)) = next.and_then(|address| Some((address, types?.get(&address)?))) else { break };
+            layout.line.push(address);
             layout.known = true;
             layout.slots.extend(found.slots.iter().cloned());
             layout.base = base_of(found).unwrap_or(layout.base);

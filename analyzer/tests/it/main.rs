@@ -3,6 +3,7 @@
 mod asked;
 mod columns;
 mod diff;
+mod fuzz;
 mod index;
 mod packages;
 mod reconcile;

@@ -46,7 +46,7 @@ pub(super) struct Values {
 /// `DictKeysKind`: keys shared by instances.
 const SPLIT: u8 = 2;
 
-/// The attribute values of an instance that has no dict.
+/// The attribute values of an instance.
 #[derive(Clone, Copy)]
 pub struct InlineValues<'h> {
     owner: Object<'h>,
@@ -59,10 +59,13 @@ pub struct InlineValues<'h> {
     used: usize,
     /// Bytes of the array that are not part of the object's own memory.
     extra_size: u64,
+    /// The dict that has been made of them.
+    dict: Option<Object<'h>>,
 }
 
 impl<'h> Object<'h> {
-    /// The inline attribute values, if the object keeps its attributes that way and no dict has been made of them.
+    /// The inline attribute values, if the object keeps its attributes that way. From 3.13 it may go on to do so when a
+    /// dict has been made of them: see [`InlineValues::dict`].
     pub fn inline_values(self, ty: TypeObject<'h>) -> Option<InlineValues<'h>> {
         let may_have = ty.has_flag(super::typeobject::TPFLAGS_MANAGED_DICT) && ty.is_heap_type();
         if !may_have || !layout::INSTANCES.holds() {
@@ -107,6 +110,7 @@ impl<'h> Object<'h> {
                 step: -1,
                 used,
                 extra_size: (prefix + capacity * size_of::<usize>()) as u64,
+                dict: None,
             })
         }
     }
@@ -119,9 +123,9 @@ impl<'h> Object<'h> {
         // SAFETY: the caller has seen that there is a managed dict's pointer, this function that the values lie
         // behind the structure.
         unsafe {
-            let dict = *self.as_ptr().cast::<usize>().sub(3);
+            let dict = *self.as_ptr().cast::<*mut ffi::PyObject>().sub(3);
             let values = self.as_ptr().byte_offset(ty.raw().tp_basicsize).cast::<Values>();
-            if dict != 0 || (*values).valid == 0 {
+            if (*values).valid == 0 {
                 return None;
             }
             let array = (&raw const (*values).values).cast::<*mut ffi::PyObject>();
@@ -135,6 +139,7 @@ impl<'h> Object<'h> {
                 step: 1,
                 used: usize::from((*values).size),
                 extra_size: 0,
+                dict: self.field(dict),
             })
         }
     }
@@ -147,6 +152,12 @@ impl<'h> InlineValues<'h> {
     /// that of the newest is what is counted for all, as `sys.getsizeof` itself counts a dict that has such an array.
     pub fn extra_size(&self) -> u64 {
         self.extra_size
+    }
+
+    /// The dict that has been made of the values, if one has: it holds them for as long as both live, and the object
+    /// holds it. A traverse visits the values and not the dict.
+    pub fn dict(&self) -> Option<Object<'h>> {
+        self.dict
     }
 
     /// The values, in the order in which a traverse visits them.

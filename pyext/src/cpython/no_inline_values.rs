@@ -37,6 +37,11 @@ impl<'h> InlineValues<'h> {
         match self.0 {}
     }
 
+    /// The dict that has been made of them.
+    pub fn dict(&self) -> Option<Object<'h>> {
+        match self.0 {}
+    }
+
     /// The values, in the order in which a traverse visits them.
     pub fn in_traverse_order(&self) -> std::iter::Empty<Object<'h>> {
         match self.0 {}

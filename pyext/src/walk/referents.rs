@@ -18,7 +18,7 @@ impl<'h> Referents<'h> {
     /// * an instance of a subclass of dict: the same, then what its traverse visits beyond the dict's part (and beyond
     ///   the keys that an `OrderedDict` refers to once more, from the nodes of its order);
     /// * an instance with inline attributes: what its traverse visits, with name, value, name, value, … in place of
-    ///   the values;
+    ///   the values, or its `__dict__` if there is one;
     /// * a running frame: what its traverse visits, then what its call holds;
     /// * anything else: what its traverse visits, in its order, repeats kept;
     ///
@@ -87,7 +87,8 @@ impl<'h> Referents<'h> {
         }
     }
 
-    /// Puts names and values in place of the values that a traverse has visited, looking from index `from` on.
+    /// Puts names and values in place of the values that a traverse has visited, looking from index `from` on; or the
+    /// dict that has been made of them, which has both.
     ///
     /// They follow the slots; only a type with a traverse of its own, written in C, may visit them elsewhere.
     fn name_inline_values(
@@ -106,7 +107,10 @@ impl<'h> Referents<'h> {
         // A traverse that forgets the values gets them all the same, in front.
         let (start, end) = if is_after_slots { Some(after_slots) } else { elsewhere() }
             .map_or((from, from), |start| (start, start + self.scratch.len()));
-        self.found.splice(start..end, inline.pairs().flat_map(|(name, value)| [name, value]));
+        match inline.dict() {
+            Some(dict) => drop(self.found.splice(start..end, [dict])),
+            None => drop(self.found.splice(start..end, inline.pairs().flat_map(|(name, value)| [name, value]))),
+        }
     }
 }
 
