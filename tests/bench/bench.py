@@ -130,7 +130,7 @@ echo at delete
 gc
 echo at gc
 """
-    ours = measure([binaries.HEAPSEE, "shell", "--strict"], script)
+    ours = measure([binaries.HEAPSEE, "shell", "--strict", "--no-index"], script)
     summary = re.search(r"(\d+) \(\S+\) objects and (\d+) \(\S+\) references", ours.text())
     assert summary, ours.text()
     objects, refs = int(summary[1]), int(summary[2])

@@ -25,6 +25,7 @@ from environments import (
     worker_environment,
 )
 
+FUZZ_ROUNDS = os.environ.get("HEAPSEE_FUZZ_ROUNDS", "20000")
 PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/data", "pyext/tests")
 RELEASE = ROOT / "target" / "release"
 SIDE_BY_SIDE = 2
@@ -250,6 +251,21 @@ def bench() -> None:
     attached(worker_environment(machine.newest), "bench.bench", env)
 
 
+def bench_analyzer() -> None:
+    """The reader's figures alone, for heaps of several sizes, and what the index spares."""
+    machine = survey()
+    build()
+    env = {"HEAPSEE_BENCH_PYTHON": str(bench_environment(machine))}
+    attached(worker_environment(machine.newest), "bench.analyzer", env)
+
+
+def fuzz() -> None:
+    """Files that are nearly dumps, many more of them than in the tests."""
+    run(
+        ["cargo", "test", "--locked", "-p", "heapsee", "--test", "it", "fuzz"], env={"HEAPSEE_FUZZ_ROUNDS": FUZZ_ROUNDS}
+    )
+
+
 def clean() -> None:
     """Removes everything that was built."""
     for folder in (BUILD, ROOT / "target"):
@@ -263,6 +279,8 @@ VERBS: dict[str, Callable[[], None]] = {
     "demo": demo,
     "demo-agent": demo_agent,
     "bench": bench,
+    "bench-analyzer": bench_analyzer,
+    "fuzz": fuzz,
     "lint": lint,
     "fmt": fmt,
     "clean": clean,

@@ -1,8 +1,8 @@
-"""A process with one of each kind of object that dumps itself and holds what heapsee calls its references against what
-Python says: ``python -m harness.named FILE``.
+"""A process with one of each kind of object that evaluates heapsee's names: ``python -m harness.named FILE``.
 
-Every name that can stand in an expression is evaluated on the very object that the dump has at that address. Prints, as
-JSON, how many names were right, and those that were not.
+It dumps itself and holds what heapsee calls its references against what Python says: every name that can stand in an
+expression is evaluated on the very object that the dump has at that address. Prints, as JSON, how many names were
+right, and those that were not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from types import BuiltinFunctionType, FrameType
 from typing import Any
 
 import heapsee
-
 from harness import binaries
 
 QUERY = "select parent, child, edge, type from ref, obj where address = parent and edge is not null"
@@ -94,7 +93,7 @@ class Pair(tuple[Any, ...]):
 Named = collections.namedtuple("Named", ["left", "right"])
 
 
-class Failure(Exception):
+class OddError(Exception):
     """With attributes of its own."""
 
 
@@ -102,7 +101,7 @@ def closure(*cells: Any) -> Any:
     """A function that closes over several things."""
     first, second = cells
 
-    def inner(argument: Any = [first], *, keyword: Any = {"key": second}) -> Any:
+    def inner(argument: Any = (first,), *, keyword: Any = (second,)) -> Any:
         return first, second, argument, keyword
 
     return inner
@@ -115,21 +114,29 @@ def with_attributes(made: Any) -> Any:
     return made
 
 
-def failure() -> Failure:
+def failure() -> OddError:
     """An exception that was raised, with another one behind it."""
     try:
         try:
             raise KeyError(["cause"])
         except KeyError as error:
-            raise Failure(["argument"], 2) from error
-    except Failure as raised:
+            raise OddError(["argument"], 2) from error
+    except OddError as raised:
         return with_attributes(raised)
 
 
 def zoo() -> dict[Any, Any]:
     """One of each kind, and keys of each kind."""
-    keys = {1: ["int"], -(2**70): ["big"], None: ["none"], True: ["bool"], b"by\x00tes": ["bytes"], "it's\n\\": ["odd"]}
+    keys = {
+        1: ["int"],
+        -(2**70): ["big"],
+        None: ["none"],
+        False: ["bool"],
+        b"by\x00tes": ["bytes"],
+        "it's\n\\": ["odd"],
+    }
     keys |= {"x" * (CUT + 1): ["cut"], "é日\U0001f600": ["wide"], ("tu", "ple"): ["tuple"], frozenset(): ["set"]}
+    keys |= more
     materialised = Inline()
     return {
         "keys": keys,
@@ -151,7 +158,7 @@ def zoo() -> dict[Any, Any]:
         "function": with_attributes(closure(["first"], ["second"])),
         "method": with_attributes(Plain()).__init__,
         "builtin": ["self"].append,
-        "partial": functools.partial(closure, ["argument"], key=["keyword"]),
+        "partial": functools.partial(Plain, key=["keyword"]),
         "failure": failure(),
         "weak": __import__("weakref").ref(materialised, closure([1], [2])),
         "generator": (each for each in [["a"], ["b"]]),
@@ -161,8 +168,8 @@ def zoo() -> dict[Any, Any]:
 def right(holder: Any, child: int, edge: str) -> bool:
     """Whether what Python finds under this name is the object at this address."""
     try:
-        found = eval(f"holder{edge}", {"holder": holder})  # noqa: S307
-    except Exception:  # noqa: BLE001
+        found = eval(f"holder{edge}", {"holder": holder})
+    except Exception:
         return False
     return id(found) == child
 
@@ -188,7 +195,7 @@ def main(path: str) -> None:
     answer = binaries.run(binaries.HEAPSEE, "query", path, QUERY, "--csv").check().out
     csv.field_size_limit(1 << 20)
     rows = list(csv.reader(io.StringIO(answer)))[1:]
-    checked = collections.Counter()
+    checked: collections.Counter[str] = collections.Counter()
     wrong = []
     changed = 0
     for parent, child, edge, type_name in rows:

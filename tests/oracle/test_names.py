@@ -8,7 +8,7 @@ from pathlib import Path
 from harness import binaries
 
 KINDS = {"Plain", "Inline", "Slotted", "SlottedDeeper", "SlottedInline", "Items", "Entries", "Ordered", "Pair", "Named"}
-KINDS |= {"dict", "list", "tuple", "function", "method", "type", "module", "Failure", "collections.deque"}
+KINDS |= {"dict", "list", "tuple", "function", "method", "type", "module", "OddError", "collections.deque"}
 
 
 def test_no_name_is_wrong_and_most_references_have_one(tmp_path: Path) -> None:
