@@ -20,8 +20,6 @@ pub const SCHEMA: &str = "heapsee.threads/1";
 
 /// What is shown of each frame.
 const PARTS: usize = 3;
-/// How far into a task's objects a request is looked for.
-const TASK_OBJECTS: usize = 5_000;
 
 /// All threads.
 #[derive(Debug, Serialize)]
@@ -97,7 +95,7 @@ pub struct TaskRow {
     pub type_name: String,
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// The request it works on, if something it keeps tells.
+    /// The request it works on, if a variable of what it waits for tells.
     pub request: Option<String>,
     /// What would go with it.
     pub retained: Amount,
@@ -169,12 +167,11 @@ fn tasks(study: &Study<'_>) -> Vec<TaskRow> {
             if name == "Task" && !refers_to_coroutine(view, node) {
                 continue;
             }
-            let kept = dominators.subtree(Some(node)).iter().copied().take(TASK_OBJECTS);
             rows.push(TaskRow {
                 address: view.address(node),
                 type_name: name.to_owned(),
                 name: task_name(view, node),
-                request: request::among(view, kept),
+                request: request::of_task(view, node),
                 retained: dominators.retained(node),
             });
         }

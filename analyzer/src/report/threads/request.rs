@@ -8,6 +8,29 @@ pub(super) fn among(view: &View, nodes: impl IntoIterator<Item = u32>) -> Option
     nodes.into_iter().filter(|&node| type_of(view, node) == "dict").find_map(|node| of_dict(view, node))
 }
 
+/// Of a task or greenlet: among the variables of what it waits for, from outside in.
+pub(super) fn of_task(view: &View, task: u32) -> Option<String> {
+    let (mut waiting, mut seen) = (vec![task], vec![task]);
+    while let Some(node) = waiting.pop() {
+        let mut variables = Vec::new();
+        view.children(node, |child| variables.push(child));
+        if let Some(found) = among(view, variables.iter().copied()) {
+            return Some(found);
+        }
+        for child in variables.into_iter().rev() {
+            let is_running = matches!(type_of(view, child), "coroutine" | "frame" | "generator" | "async_generator");
+            if is_running && seen.len() < MOST_RUNNING && !seen.contains(&child) {
+                seen.push(child);
+                waiting.push(child);
+            }
+        }
+    }
+    None
+}
+
+/// No more coroutines and frames wait for each other.
+const MOST_RUNNING: usize = 200;
+
 fn of_dict(view: &View, dict: u32) -> Option<String> {
     let mut all = Vec::new();
     view.children(dict, |child| all.push(child));
