@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::config::Hook;
 use crate::files;
+use crate::host;
 use crate::intake::catalog::Entry;
 use crate::stop::Stop;
 use child::Bounds;
@@ -107,7 +108,7 @@ fn message(hook: &Hook, entry: &Entry, stop: &Stop) -> Vec<u8> {
     format!("{message}\n").into_bytes()
 }
 
-/// What `heapsee summary --json` says of a dump. It may have half of the memory that is available.
+/// What `heapsee summary --json` says of a dump. It may have half of the memory that is available to us.
 fn summary(program: &Path, entry: &Entry, timeout: Duration, stop: &Stop) -> Result<Value, String> {
     if entry.manifest.stored.encryption == "age" {
         return Err("the dump is encrypted".into());
@@ -126,10 +127,12 @@ fn beside_us(program: &Path) -> PathBuf {
     own.filter(|path| is_name && path.is_file()).unwrap_or_else(|| program.to_owned())
 }
 
+/// What the host has left, or our own cgroup, if that is less: a child is in it too, and whoever exceeds its limit may
+/// be the end of us all.
 fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    let of_host = host::memory().map(|(available, _)| available);
+    let of_group = host::cgroup::of(std::process::id()).left();
+    [of_host, of_group].into_iter().flatten().min()
 }
 
 fn command(hook: &Hook, entry: &Entry, message: &[u8], stop: &Stop) -> Result<(), String> {

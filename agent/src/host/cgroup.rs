@@ -32,6 +32,20 @@ pub fn of(pid: u32) -> Membership {
 }
 
 impl Membership {
+    /// How much it may still take before the nearest limit, its own or of a group that it is in; none without one.
+    pub fn left(&self) -> Option<u64> {
+        let root = Path::new(if self.v1 { V1 } else { V2 });
+        let names =
+            if self.v1 { ["memory.limit_in_bytes", "memory.usage_in_bytes"] } else { ["memory.max", "memory.current"] };
+        let own = root.join(self.path.trim_start_matches('/'));
+        let groups = own.ancestors().take_while(|directory| directory.starts_with(root));
+        let left = |directory: &Path| {
+            let [limit, used] = names.map(|name| number(directory.join(name)));
+            Some(limit.filter(|&limit| limit < NO_LIMIT)?.saturating_sub(used?))
+        };
+        groups.filter_map(left).min()
+    }
+
     /// Its memory and events. The limit that counts is the nearest one, its own or of a group that it is in.
     pub fn read(&self) -> Group {
         let root = Path::new(if self.v1 { V1 } else { V2 });
