@@ -122,12 +122,13 @@ def failure() -> OddError:
         except KeyError as error:
             raise OddError(["argument"], 2) from error
     except OddError as raised:
-        return with_attributes(raised)
+        found: OddError = with_attributes(raised)
+        return found
 
 
 def zoo() -> dict[Any, Any]:
     """One of each kind, and keys of each kind."""
-    keys = {
+    keys: dict[Any, list[str]] = {
         1: ["int"],
         -(2**70): ["big"],
         None: ["none"],
@@ -135,7 +136,12 @@ def zoo() -> dict[Any, Any]:
         b"by\x00tes": ["bytes"],
         "it's\n\\": ["odd"],
     }
-    keys |= {"x" * (CUT + 1): ["cut"], "é日\U0001f600": ["wide"], ("tu", "ple"): ["tuple"], frozenset(): ["set"]}
+    more: dict[Any, list[str]] = {
+        "x" * (CUT + 1): ["cut"],
+        "é日\U0001f600": ["wide"],
+        ("tu", "ple"): ["tuple"],
+        frozenset(): ["set"],
+    }
     keys |= more
     materialised = Inline()
     return {
