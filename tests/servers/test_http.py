@@ -60,6 +60,7 @@ SETTINGS = {
     "uwsgi-single-app": Setting([*UWSGI, "--enable-threads"], APP, code=UWSGI_END),
     "uwsgi-master-hook": Setting([*UWSGI_HOOK, *MASTER]),
     "uwsgi-lazy-hook": Setting([*UWSGI_HOOK, *MASTER, "--lazy-apps"]),
+    "uwsgi-plain-environment": Setting([*UWSGI, *MASTER], ENVIRONMENT),
     "uwsgi-threads-environment": Setting([*UWSGI, *MASTER, "--threads", "4"], ENVIRONMENT),
 }
 
@@ -94,6 +95,7 @@ def test_idle(server: Service) -> None:
     facts = server.get("/facts")
     assert facts["status"]["armed"], facts
     dump = scenes.dump_of(facts["pid"], server.dumps)
+    assert dump.meta["snapshot"]["consistency"] == "fork"
     assert dump.of_type("module")
     assert server.get("/facts")
 
