@@ -24,6 +24,7 @@ from environments import (
     tools_environment,
     worker_environment,
 )
+from source_distribution import check_source_distribution
 
 FUZZ_ROUNDS = os.environ.get("HEAPSEE_FUZZ_ROUNDS", "20000")
 PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/data", "pyext/tests")
@@ -186,6 +187,8 @@ def test() -> None:
         running.append(lanes.submit(test_agent, interpreters[machine.newest.minor], deploy_environment(machine), tally))
         for lane in running:
             lane.result()
+    tools = tools_environment(machine)
+    tally.step("source distribution", lambda: check_source_distribution(tools, machine.newest))
     say(f"\n{(time.monotonic() - started) / 60:.1f} minutes")
     tally.close()
 
