@@ -1,7 +1,7 @@
 """A process that wastes, grows, forks and serves by known amounts, and dumps itself on the way.
 
-``python -m oracle.growing FOLDER`` writes ``1.dump`` to ``3.dump``, ``worker.dump`` of a forked child and ``waste.dump``,
-and prints as JSON what ``sys.getsizeof`` says of what is wasted.
+``python -m oracle.growing FOLDER`` writes ``1.dump`` to ``3.dump``, ``worker.dump`` of a forked child and
+``waste.dump``, and prints as JSON what ``sys.getsizeof`` says of what is wasted.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def waste(module: Any) -> dict[str, int]:
     module.numbers = [number * 1.5 for number in range(4000)]
     return {
         "dict": sys.getsizeof(module.emptied) - sys.getsizeof(dict.fromkeys(module.emptied)),
-        "set": sys.getsizeof(module.thinned) - sys.getsizeof(set(tuple(module.thinned))),
+        "set": sys.getsizeof(module.thinned) - sys.getsizeof(set(module.thinned)),
         "empty": sum(map(sys.getsizeof, module.empty)),
         "same": sum(map(sys.getsizeof, module.same[1:])),
         "numbers": sum(map(sys.getsizeof, module.numbers)),

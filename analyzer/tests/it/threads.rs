@@ -14,8 +14,9 @@ const SIDECAR: &str = r#"{"schema": "heapsee.dump-meta/1", "roots": [{"label": "
 /// nobody else does, and one that is a global.
 fn heap() -> String {
     dict(16, &[(1000, 112)])
-        + &line(48, "frame", 400, "\"value\": \"view\", ", &[64, 96, 144, 160])
-        + &line(64, "frame", 400, "\"value\": \"wsgi\", ", &[96])
+        + &line(48, "frame", 400, "\"value\": \"view\", ", &[64, 224, 144, 160])
+        + &line(64, "frame", 400, "\"value\": \"wsgi\", ", &[224])
+        + &line(224, "cell", 40, "", &[96])
         + &line(80, "frame", 500, "\"value\": \"loop\", ", &[112, 160, 176])
         + &dict(96, &[(1016, 1032), (1048, 1064), (1080, 1096)])
         + &list(112, &[])
@@ -40,10 +41,10 @@ fn what_would_go_with_each_stack() {
     let found = dumps.json("threads", &[&path], &[]);
     let threads = found["threads"].as_array().unwrap();
     assert_eq!((&threads[0]["ident"], &threads[0]["request"]), (&7.into(), &"GET /report?id=7".into()));
-    // Two frames, the environment with its six strings, a list with two.
-    assert_eq!(threads[0]["alone"]["objects"], 2 + 7 + 3);
+    // Two frames, a cell with the environment and its six strings, a list with two.
+    assert_eq!(threads[0]["alone"]["objects"], 2 + 8 + 3);
     let frames = threads[0]["frames"].as_array().unwrap();
-    assert_eq!((&frames[0]["alone"]["objects"], &frames[1]["alone"]["objects"]), (&4.into(), &8.into()));
+    assert_eq!((&frames[0]["alone"]["objects"], &frames[1]["alone"]["objects"]), (&4.into(), &9.into()));
     assert_eq!(frames[0]["largest"][0]["address"], 144);
     assert_eq!((&threads[1]["alone"]["objects"], &threads[1]["request"]), (&2.into(), &serde_json::Value::Null));
     assert_eq!(found["several"]["objects"], 1, "the list that both hold and nobody else");

@@ -150,7 +150,7 @@ fn row(view: &View, claims: &Claims<'_>, index: u32, thread: &heapsee_format::me
     let request = thread.frames.iter().find_map(|frame| {
         let mut locals = Vec::new();
         view.children(view.node_of(frame.address)?, |child| locals.push(child));
-        request::among(view, locals)
+        request::among(view, &locals)
     });
     let (ident, native_id) = (thread.ident, thread.native_id);
     ThreadRow { ident, native_id, request, alone: claims.of_thread(index), frames }

@@ -3,9 +3,18 @@
 use crate::heap::{Value, View};
 use crate::naming::type_of;
 
-/// Of the first of these objects that is such a dict: `GET /path?query`.
-pub(super) fn among(view: &View, nodes: impl IntoIterator<Item = u32>) -> Option<String> {
-    nodes.into_iter().filter(|&node| type_of(view, node) == "dict").find_map(|node| of_dict(view, node))
+/// Of the first of these variables that is such a dict: `GET /path?query`.
+pub(super) fn among(view: &View, variables: &[u32]) -> Option<String> {
+    variables.iter().find_map(|&node| match type_of(view, node) {
+        "dict" => of_dict(view, node),
+        // A variable that an inner function uses, too.
+        "cell" => {
+            let mut content = None;
+            view.children(node, |child| content = Some(child));
+            content.filter(|&node| type_of(view, node) == "dict").and_then(|node| of_dict(view, node))
+        }
+        _ => None,
+    })
 }
 
 /// Of a task or greenlet: among the variables of what it waits for, from outside in.
@@ -14,7 +23,7 @@ pub(super) fn of_task(view: &View, task: u32) -> Option<String> {
     while let Some(node) = waiting.pop() {
         let mut variables = Vec::new();
         view.children(node, |child| variables.push(child));
-        if let Some(found) = among(view, variables.iter().copied()) {
+        if let Some(found) = among(view, &variables) {
             return Some(found);
         }
         for child in variables.into_iter().rev() {
