@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.agent import bench_agent
 from bench.latency import bench_latency
 from harness import binaries
 
@@ -160,6 +161,7 @@ def main() -> None:
         bench_import()
         bench_reader(bench_worker(int(os.environ.get("OBJECTS", "4000000")), Path(folder)))
         bench_latency(Path(folder))
+        bench_agent(Path(folder))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ listen = "127.0.0.1:0"
 class Daemon:
     """``heapsee-agent run``: a context manager. Configuration, state, store and log are in `folder`."""
 
-    def __init__(self, folder: Path, more: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, more: str, env: Mapping[str, str] | None = None, poll: str = "1s") -> None:
         self.config = folder / "agent.toml"
         self.log = folder / "agent.log"
         self.store = folder / "store"
@@ -44,7 +44,7 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text(
-            f'[agent]\npoll = "1s"\nstate = "{folder}/state"\nsocket = "{folder}/agent.sock"\n\n'
+            f'[agent]\npoll = "{poll}"\nstate = "{folder}/state"\nsocket = "{folder}/agent.sock"\n\n'
             f'[store]\ndirectory = "{self.store}"\n\n[retention]\nkeep_free = "1%"\n\n{HARMLESS}\n{more}'
         )
 

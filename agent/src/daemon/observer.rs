@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tracing::debug;
 
 use crate::armed::{Refusal, Worker, user_name};
-use crate::discovery::{LABEL, Process, Role, Scope, Server, scan};
+use crate::discovery::{LABEL, Process, Role, Scope, Server, scan_knowing};
 use crate::host::{self, cgroup};
 use crate::procfs;
 use crate::rules::{Host, Id, Look, Moment, Needs, Seen};
@@ -42,6 +42,11 @@ impl Known {
             user: user_name(process.status.uid),
             process,
         }
+    }
+
+    /// Whether it was armed when it was last looked at, and is held.
+    fn is_held(&self) -> bool {
+        self.worker.is_some() && self.process.is_armed()
     }
 
     /// Looks again; `false` if it is gone.
@@ -158,10 +163,19 @@ impl Observer {
     /// Reads the process table, and keeps what is known of those that are still there.
     fn scan(&mut self) -> io::Result<()> {
         let mut before: HashMap<Id, Known> = self.known.drain(..).map(|known| (id(&known.process), known)).collect();
-        for process in scan(Scope::Workers)? {
+        let armed = |pid, start_time| {
+            let known = before.get(&Id { pid, start_time }).filter(|known| known.is_held())?;
+            Some(known.process.armed.clone())
+        };
+        let processes = scan_knowing(Scope::Workers, &armed)?;
+        for process in processes {
             let mut known = match before.remove(&id(&process)) {
                 // A process may have become another program since, or moved.
-                Some(known) if known.process.argv == process.argv => Known { process, ..known },
+                Some(known) if known.process.argv == process.argv => {
+                    // One that is no longer armed may have been armed anew, with another control block.
+                    let worker = if known.is_held() { known.worker } else { None };
+                    Known { process, worker, ..known }
+                }
                 _ => Known::new(process),
             };
             if known.worker.is_none() && known.process.is_armed() {

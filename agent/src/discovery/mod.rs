@@ -108,14 +108,23 @@ pub fn app_of(argv: &[String]) -> Option<String> {
     recognise(argv).map(|found| found.app.unwrap_or_else(|| found.server.name().to_owned()))
 }
 
+/// What is known of a process already, by its pid and start time: what its control block says, or why it is not armed.
+pub type Known<'a> = &'a dyn Fn(u32, u64) -> Option<Result<ControlView, Refusal>>;
+
 /// Looks at every process.
 pub fn scan(scope: Scope) -> io::Result<Vec<Process>> {
+    scan_knowing(scope, &|_, _| None)
+}
+
+/// Looks at every process, and into the open files of those only that are not known already: that costs the most.
+pub fn scan_knowing(scope: Scope, known: Known<'_>) -> io::Result<Vec<Process>> {
     let table = read_table()?;
     let by_pid: HashMap<u32, usize> = table.iter().enumerate().map(|(i, entry)| (entry.pid, i)).collect();
     let parts = Parts::of(&table, &by_pid);
     let mut processes = Vec::new();
     for (i, entry) in table.iter().enumerate() {
-        let armed = Worker::find(entry.pid).map(|worker| worker.view);
+        let look = || Worker::find(entry.pid).map(|worker| worker.view);
+        let armed = known(entry.pid, entry.stat.start_time).unwrap_or_else(look);
         if matches!(armed, Err(Refusal::Gone)) {
             continue;
         }
