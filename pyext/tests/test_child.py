@@ -8,8 +8,25 @@ from pathlib import Path
 import pytest
 from conftest import check_dump, eventually, names
 
+#: For a worker: threads that serve, as it were; and dumps by the hundred, each thrown away when it is whole.
+SOAK = """
+import glob, threading, time
+def serve():
+    while not done.wait(0.001):
+        text = "".join(str(n) for n in range(50)); served.append({"text": text}); del served[:-100]
+def dump(times):
+    for _ in range(times):
+        before = heapsee.status()["dumps_finished"]
+        os.kill(os.getpid(), signal.SIGPROF)
+        while heapsee.status()["dumps_finished"] == before: time.sleep(0.0005)
+        assert heapsee.status()["last_error"] is None
+        for path in glob.glob(os.environ["TMPDIR"] + "/*"): os.unlink(path)
+served = []; done = threading.Event(); threads = [threading.Thread(target=serve) for _ in range(2)]
+for thread in threads: thread.start()
+"""
 
-def test_fifty_dumps_leave_nothing_behind(armed):
+
+def test_a_hundred_dumps_under_load_leave_nothing_behind(armed):
     def belongings():
         return {
             "fds": len(os.listdir(f"/proc/{armed.pid}/fd")),
@@ -17,24 +34,23 @@ def test_fifty_dumps_leave_nothing_behind(armed):
             "children": armed.children(),
         }
 
-    def mappings():
-        return len(Path(f"/proc/{armed.pid}/maps").read_text().splitlines())
+    def memory():
+        status = Path(f"/proc/{armed.pid}/status").read_text()
+        mappings = len(Path(f"/proc/{armed.pid}/maps").read_text().splitlines())
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M)[1]), mappings
 
-    armed("import gc; gc.collect()")
-    for _ in range(3):
-        armed.dump()
+    armed(SOAK)
+    armed("dump(10)")
     # A dump has ended for those outside a moment before its child is waited for.
     eventually(lambda: armed.children() == [], "the last child has been waited for")
-    before, mapped = belongings(), mappings()
-    for _ in range(50):
-        status = armed.dump()
-        assert status["last_error"] is None
+    before, (resident, mapped) = belongings(), memory()
+    armed("dump(100)")
     eventually(lambda: belongings() == before, "what the dumps needed is given back")
-    # Python's own arenas come and go; fifty dumps would show.
-    assert mappings() < mapped + 10
-    for name in names(armed.directory):
-        if name.endswith(".dump"):
-            check_dump(armed.directory / name)
+    # Python's own arenas come and go; a hundred dumps would show.
+    assert memory()[1] < mapped + 20
+    assert memory()[0] < resident + 4096
+    check_dump(armed.dump()["last_path"])
+    armed("done.set()\nfor thread in threads: thread.join()")
 
 
 def test_the_applications_waitpid_never_sees_it(armed):
