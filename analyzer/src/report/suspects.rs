@@ -394,7 +394,14 @@ fn explanation(told: &Suspect, frees: Amount) -> String {
         }
         _ => text += "Most of its bytes are its own, not those of other objects. ",
     }
-    if told.also_held_by.is_empty() {
+    if told.kind == "shared" && told.also_held_by.is_empty() {
+        text += &format!(
+            "Each of them is held by others, too: dropping this place alone frees {}, all of them together keep {} ({share}). \
+             `heapsee cut` says which references to drop. ",
+            bytes(frees.bytes),
+            bytes(told.retained_bytes)
+        );
+    } else if told.also_held_by.is_empty() {
         text +=
             &format!("Dropping it frees {} in {} objects ({share}). ", bytes(frees.bytes), thousands(frees.objects));
     } else {
