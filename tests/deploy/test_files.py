@@ -19,6 +19,7 @@ from harness.daemon import Daemon
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 UNIT = DEPLOY / "systemd" / "heapsee-agent.service"
+REFERENCE = DEPLOY / "agent" / "CONFIGURATION.md"
 RUNBOOK = DEPLOY / "RUNBOOK.md"
 ALERTS = DEPLOY / "prometheus" / "heapsee-agent.rules.yml"
 DASHBOARD = DEPLOY / "grafana" / "heapsee-agent.json"
@@ -74,7 +75,9 @@ def configurations() -> list[tuple[str, str]]:
     """Every configuration of the agent under deploy/."""
     maps = [(name, document) for name, document in manifests() if document["kind"] == "ConfigMap"]
     mapped = [(name, document["data"]["agent.toml"]) for name, document in maps]
-    return [("agent.toml", (DEPLOY / "agent" / "agent.toml").read_text()), *mapped]
+    examples = re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
+    shown = [(f"example-{number}.toml", text) for number, text in enumerate(examples)]
+    return [("agent.toml", (DEPLOY / "agent" / "agent.toml").read_text()), *mapped, *shown]
 
 
 @pytest.mark.parametrize(("name", "text"), configurations(), ids=lambda value: value[:20])
@@ -92,6 +95,19 @@ def test_what_is_commented_out_can_be_had(tmp_path: Path) -> None:
     path.write_text(shown)
     assert shown.count("\n[") >= 8
     binaries.run(binaries.AGENT, "check-config", path).check()
+
+
+def test_the_reference_has_every_key(tmp_path: Path) -> None:
+    text = REFERENCE.read_text()
+    path = tmp_path / "agent.toml"
+    sections = ["agent", "limits", "store", "intake", "retention", "ship", "hook", "metrics"]
+    path.write_text("".join(f"[{section}]\nzzzzzzzz = 1\n" for section in sections) + "[[rule]]\nzzzzzzzz = 1\n")
+    report = json.loads(binaries.run(binaries.AGENT, "check-config", path, "--json").out)
+    known = [problem["fix"] for problem in report["problems"] if "zzzzzzzz" in problem["reason"]]
+    assert len(known) == len(sections) + 1
+    keys = {key for fix in known for key in fix.removeprefix("known here: ").split(", ")}
+    assert len(keys) > 40
+    assert not [key for key in keys - {"app"} if f"`{key}`" not in text]
 
 
 def test_metrics_are_read_by_prometheus_own_parser_and_alerts_use_no_others(tmp_path: Path) -> None:
