@@ -25,7 +25,7 @@ use crate::intake::store::Store;
 use crate::intake::watch::{Sighting, Watch};
 use crate::intake::{Intake, Originals, Stored};
 use crate::progress::Progress;
-use crate::retention::{Keeper, Outcome};
+use crate::retention::{Keeper, Outcome, Reason};
 use crate::stop::Stop;
 use crate::sweep;
 use crate::trigger::Published;
@@ -46,6 +46,8 @@ pub struct Pipeline {
     config: RwLock<Arc<Config>>,
     counters: Arc<Mutex<Counters>>,
     work: Mutex<Work>,
+    /// Why a further dump would exceed `max_size`, as it was seen last.
+    full: Mutex<Option<String>>,
     forwarder: Forwarder,
 }
 
@@ -152,7 +154,7 @@ impl Pipeline {
         let counters = Arc::new(Mutex::default());
         let forwarder = Forwarder::new(host.clone(), Arc::clone(&counters));
         let work = Mutex::new(Work { watch: Watch::new(), next_tidy: None, next_sweep: None, told: HashSet::new() });
-        Ok(Pipeline { host, config: RwLock::new(config), counters, work, forwarder })
+        Ok(Pipeline { host, config: RwLock::new(config), counters, work, full: Mutex::default(), forwarder })
     }
 
     /// Goes on with another configuration.
@@ -163,6 +165,9 @@ impl Pipeline {
 
     /// Whether the store would take a further dump of about `size` bytes; else why not.
     pub fn room(&self, size: u64) -> Result<(), String> {
+        if let Some(why) = &*self.full.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Err(why.clone());
+        }
         let config = self.config();
         let (free, total) = space(&config.store.directory).map_err(|error| error.to_string())?;
         let keep = config.retention.keep_free.of(total);
@@ -375,7 +380,7 @@ impl Pipeline {
         self.log(&outcome);
         if outcome.deleted.is_empty()
             && let Some(words) = outcome.exceeded()
-            && outcome.exceeded.iter().any(|reason| *reason != crate::retention::Reason::Age)
+            && outcome.exceeded.iter().any(|reason| *reason != Reason::Age)
         {
             let bytes = crate::render::bytes(bytes);
             return Err(Failure::new(
@@ -401,6 +406,14 @@ impl Pipeline {
             }
         };
         self.log(&outcome);
+        // As large as the last one: what a dump will take is not known before.
+        let next = catalog.entries.last().map_or(0, |entry| entry.bytes);
+        let is_full = self
+            .keeper(config)
+            .look(&catalog, Some(("", next)))
+            .is_ok_and(|look| look.exceeded.contains(&Reason::Size));
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) =
+            is_full.then(|| format!("{}, and what is left is pinned or not yet shipped", Reason::Size));
         let freed: u64 = outcome.deleted.iter().map(|(_, bytes, _)| bytes).sum();
         count(&self.counters, |counters| {
             counters.stored = (catalog.entries.len() - outcome.deleted.len()) as u64;
@@ -471,4 +484,50 @@ fn count(counters: &Mutex<Counters>, change: impl FnOnce(&mut Counters)) {
 pub fn space(directory: &Path) -> std::io::Result<(u64, u64)> {
     let found = rustix::fs::statvfs(directory)?;
     Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A pipeline on a store with one dump of 40 KiB, of which no copy exists, and these limits.
+    fn pipeline(root: &Path, limits: &str) -> Pipeline {
+        let entry = root.join("shop/web1/20261124T052323Z-1");
+        fs::create_dir_all(&entry).unwrap();
+        fs::write(entry.join("d"), vec![1; 40 << 10]).unwrap();
+        let manifest =
+            r#"{"stored": {"name": "d", "size": 40960}, "dump": {"size": 409600}, "sidecar": "d.meta.json"}"#;
+        fs::write(entry.join("manifest.json"), manifest).unwrap();
+        let text = format!(
+            "[store]\ndirectory = {root:?}\n[intake]\nwatch = false\n[retention]\nkeep_free = '0B'\n{limits}\n\
+             [ship]\nurl = 'file:///nonexistent'\n"
+        );
+        let pipeline = Pipeline::open(Arc::new(Config::parse(&text).unwrap()), "web1".into()).unwrap();
+        pipeline.tick(&[], &Stop::default());
+        pipeline
+    }
+
+    #[test]
+    fn a_store_that_is_full_says_so_before_a_dump_is_asked_for() {
+        for (limits, is_full) in [("max_size = '1MiB'", false), ("max_size = '64KiB'", true), ("", false)] {
+            let root = tempfile::tempdir().unwrap();
+            let pipeline = pipeline(root.path(), limits);
+            let room = pipeline.room(1000);
+            assert_eq!(room.as_ref().is_err_and(|why| why.contains("not yet shipped")), is_full, "{limits} {room:?}");
+            assert_eq!(pipeline.counters().stored, 1);
+        }
+    }
+
+    #[test]
+    fn what_a_dump_will_take_is_told_from_those_before_it() {
+        let root = tempfile::tempdir().unwrap();
+        let pipeline = pipeline(root.path(), "");
+        let (catalog, config) = (pipeline.catalog(&pipeline.config()).unwrap(), pipeline.config());
+        assert_eq!(estimate(&catalog, &config, 1000), 1000 / COMPRESSED, "that one was not compressed");
+        assert_eq!(estimate(&Catalog::default(), &config, 1000), 1000 / COMPRESSED);
+        let mut compressed = catalog;
+        compressed.entries[0].manifest.stored.compression = "zstd".into();
+        assert_eq!(estimate(&compressed, &config, 1000), 100);
+    }
 }
