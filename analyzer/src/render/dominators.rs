@@ -8,7 +8,7 @@ use super::table::table;
 use crate::report::cut::{Choice, Cut};
 use crate::report::top::{By, Item, Top};
 use crate::report::tree::{Below, Branch, Tree};
-use crate::report::words::{bytes, thousands};
+use crate::report::words::{bytes, objects, thousands};
 
 /// The biggest.
 pub fn top(out: &mut dyn Write, top: &Top) -> io::Result<()> {
@@ -94,15 +94,15 @@ fn below(out: &mut dyn Write, below: &Below, level: usize) -> io::Result<()> {
 pub fn cut(out: &mut dyn Write, cut: &Cut) -> io::Result<()> {
     writeln!(
         out,
-        "{} objects match ({}); with what they alone keep: {} objects, {}",
-        thousands(cut.matching.objects),
+        "{} ({}); with what they alone keep: {}, {}",
+        objects(cut.matching.objects, "matching"),
         bytes(cut.matching.bytes),
-        thousands(cut.retained.objects),
+        objects(cut.retained.objects, "reachable"),
         bytes(cut.retained.bytes)
     )?;
     match &cut.best {
         Some(best) => choice(out, "The one reference that frees most of them:", best)?,
-        None => writeln!(out, "\nNo single reference frees any of them: each is held in several ways.")?,
+        None => writeln!(out, "\nNo single reference frees any of them: each is held in several ways, or by a root.")?,
     }
     let is_best = |all: &Choice| cut.best.as_ref().is_some_and(|best| best.refs == all.refs);
     match (&cut.all, cut.why_not) {
