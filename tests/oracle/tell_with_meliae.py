@@ -1,4 +1,4 @@
-"""Builds a story's heap on CPython 3.8 and has meliae's own scanner dump it: ``python tell_with_meliae.py STORY N FILE``.
+"""Builds a story on CPython 3.8 and has meliae dump it: ``python tell_with_meliae.py STORY N FILE``.
 
 Prints the number of objects that the store (or the chain) alone holds, as JSON. No heapsee anywhere.
 """

@@ -7,6 +7,7 @@ use super::question::{DumpArgs, Question, print};
 use crate::exit::Failure;
 use crate::heap::View;
 use crate::render::answers;
+use crate::report::merged::Merged;
 use crate::report::path::{Paths, Search};
 
 /// What holds some objects: shortest paths to them, each as a Python expression.
@@ -18,6 +19,7 @@ Examples:
   heapsee path worker.dump --to \"type = 'XMLModuleStore'\"
   heapsee path worker.dump --to 'address = 140110777660304' --all 5
   heapsee path worker.dump --to \"type = 'Session'\" --avoid frame,module
+  heapsee path worker.dump --to \"type = 'Session'\" --merge
   heapsee path worker.dump --from \"name = 'app.cache'\" --to \"type = 'dict' and size > 1000000\" --json")]
 pub struct PathArgs {
     /// The dump.
@@ -38,7 +40,10 @@ pub struct PathArgs {
     /// Do not go through objects of these types (`weakref` stands for `weakref.weakref`, too).
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     pub avoid: Vec<String>,
-    /// Write JSON (schema heapsee.path/1).
+    /// Show the ways to all objects at once, merged where they go through the same types.
+    #[arg(long, conflicts_with_all = ["all", "reversed"])]
+    pub merge: bool,
+    /// Write JSON (schema heapsee.path/1; with --merge heapsee.merged-paths/1).
     #[arg(long)]
     pub json: bool,
 }
@@ -46,6 +51,12 @@ pub struct PathArgs {
 /// Runs the command.
 pub fn run(args: &PathArgs) -> Result<(), Failure> {
     let question = Question::open(&args.dump)?;
+    if args.merge {
+        let from = question.some_matching(&args.from)?;
+        let to = question.some_matching(&args.to)?;
+        let merged = Merged::find(&question.view, &from, &to, &of_types(&question.view, &args.avoid));
+        return print(&merged, args.json, |out, merged| answers::merged(out, merged));
+    }
     let search = Search {
         from: &question.some_matching(&args.from)?,
         to: &question.some_matching(&args.to)?,

@@ -7,9 +7,14 @@ use super::printable;
 use super::table::table;
 use crate::naming::fold;
 use crate::report::freed::Freed;
+use crate::report::merged::Merged;
 use crate::report::object::{Info, Object, Refs};
 use crate::report::path::{Path, Paths, Step};
 
+/// Ways shown.
+const WAYS: usize = 40;
+/// Lines are not indented further.
+const DEEPEST: usize = 20;
 /// Types shown of what a cut would free.
 const TYPES: usize = 20;
 
@@ -27,6 +32,24 @@ pub fn paths(out: &mut dyn Write, paths: &Paths) -> io::Result<()> {
         writeln!(out, "\n{} objects: {}", path.steps.len(), printable(&path.types))?;
     }
     Ok(())
+}
+
+/// A line for each way, indented where ways part.
+pub fn merged(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
+    writeln!(out, "{} of {} objects are reached", merged.reached, merged.wanted)?;
+    let lines = merged.lines();
+    if lines.is_empty() {
+        return writeln!(out, "No path");
+    }
+    writeln!(out, "\n{:>10} {:>12}  way", "objects", "bytes")?;
+    for (depth, types, branch) in lines.iter().take(WAYS) {
+        let indent = "  ".repeat((*depth).min(DEEPEST));
+        writeln!(out, "{:>10} {:>12}  {indent}{}", branch.ends, branch.bytes, printable(types))?;
+    }
+    match lines.len().checked_sub(WAYS) {
+        Some(more @ 1..) => writeln!(out, "… and {more} more (--json has all)"),
+        _ => Ok(()),
+    }
 }
 
 /// Links that repeat are shown once.

@@ -6,6 +6,7 @@ pub mod duplicates;
 pub mod equal;
 pub mod freed;
 pub mod layout;
+pub mod merged;
 pub mod object;
 pub mod packages;
 pub mod path;
