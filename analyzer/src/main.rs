@@ -18,6 +18,8 @@ use heapsee::exit::{Exit, say};
 Examples:
   heapsee summary worker.dump              which types take up the memory
   heapsee suspects worker.dump             what holds the memory, in words
+  heapsee diff 1.dump 2.dump 3.dump        what has grown, and where
+  heapsee twins worker.dump                what is loaded twice
   heapsee path worker.dump --to \"type = 'Session'\"       what holds it, as a Python expression
   heapsee gc worker.dump --drop \"type = 'Session'\"       what letting go of it would free
   heapsee query worker.dump 'select * from obj where size > 1000000' --json

@@ -178,8 +178,10 @@ impl Places {
         let is_attributes = self.labels.text(self.places[parent as usize].label) == DICT;
         let (label, of_owner) = link.label(is_attributes);
         let parent = if of_owner { self.places[parent as usize].parent } else { parent };
+        // Every object may have attributes: that is no repetition, what is in them may be one.
+        let may_repeat = label != DICT;
         let label = self.labels.id(&label);
-        match self.repeated(parent, label, kind) {
+        match self.repeated(parent, label, kind).filter(|_| may_repeat) {
             Some(place) => {
                 self.places[place as usize].repeats = true;
                 place
@@ -246,6 +248,10 @@ impl Link<'_> {
             EdgeName::Key(key) if is_module => (format!("[{key}]"), false),
             EdgeName::Key(_) if is_large => (ANY.to_owned(), false),
             EdgeName::Key(key) => (key_label(&key), false),
+            // Where no key is known, a module at least has a name.
+            EdgeName::Item if is_module => {
+                (format!("[…] → module {}", view.name(self.node).unwrap_or_default()), false)
+            }
             EdgeName::Index(_) | EdgeName::Item => (ANY.to_owned(), false),
             EdgeName::Attribute(name) => (format!(".{name}"), false),
             EdgeName::KeyItself(_) => (" → key?".to_owned(), false),
@@ -277,4 +283,78 @@ fn without_line(name: &str) -> String {
     };
     let file = place.split([':', ',']).next().unwrap_or_default();
     format!("<frame {call} at {file}>")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::heap::Heap;
+
+    /// The places of some objects, by address.
+    fn places(text: &str) -> Vec<(u64, String)> {
+        let view = View::new(Arc::new(Heap::from_text(text).unwrap()));
+        let mut places = Places::default();
+        let of = places.assign(&view, &Tree::of(&view));
+        view.objects().map(|node| (view.address(node), places.expression(of[node as usize]))).collect()
+    }
+
+    fn line(address: u64, kind: &str, more: &str, refs: &[u64]) -> String {
+        format!("{{\"address\": {address}, \"type\": \"{kind}\", \"size\": 8, {more}\"refs\": {refs:?}}}\n")
+    }
+
+    fn key(address: u64, value: &str) -> String {
+        line(address, "str", &format!("\"len\": {}, \"value\": \"{value}\", ", value.len()), &[])
+    }
+
+    fn dict(address: u64, refs: &[u64]) -> String {
+        line(address, "dict", &format!("\"len\": {}, ", refs.len() / 2), refs)
+    }
+
+    #[test]
+    fn keys_that_are_data_are_any_key() {
+        let text = dict(16, &[32, 160, 48, 176, 64, 192])
+            + &key(32, "name")
+            + &key(48, "user-12345")
+            + &line(64, "int", "\"value\": 7, ", &[])
+            + &line(160, "x", "", &[])
+            + &line(176, "x", "", &[])
+            + &line(192, "x", "", &[]);
+        let found: Vec<String> = places(&text).into_iter().map(|(_, place)| place).collect();
+        let root = "<dict without a referrer>";
+        assert_eq!(found[4..], [format!("{root}['name']"), format!("{root}[*]"), format!("{root}[*]")]);
+        assert_eq!(found[1], format!("{root} → key str"));
+    }
+
+    #[test]
+    fn keys_of_large_dicts_are_data_unless_they_are_modules() {
+        let refs: Vec<u64> = (0..100).flat_map(|i| [1000 + 16 * i, 9000 + 16 * i]).collect();
+        let mut text = dict(16, &refs);
+        for i in 0..100 {
+            text += &key(1000 + 16 * i, &format!("k{}", (b'a' + i as u8 % 26) as char));
+            text += &line(9000 + 16 * i, if i == 0 { "module" } else { "x" }, "", &[]);
+        }
+        let found = places(&text);
+        let of = |address| found.iter().find(|(other, _)| *other == address).unwrap().1.as_str();
+        assert_eq!(of(9000), "<dict without a referrer>['ka']");
+        assert_eq!((of(9016), of(9032)), ("<dict without a referrer>[*]", "<dict without a referrer>[*]"));
+    }
+
+    #[test]
+    fn a_chain_of_any_length_has_few_places() {
+        let mut text = line(1, "list", "\"len\": 1, ", &[16]);
+        let next = key(8, "next");
+        for i in 0..500u64 {
+            let (node, attributes) = (16 + 32 * i, 32 + 32 * i);
+            text += &line(node, "Node", "", &[attributes]);
+            text += &dict(attributes, if i < 499 { vec![8, node + 32] } else { vec![] }.as_slice());
+        }
+        let found = places(&(text + &next));
+        let mut distinct: Vec<&str> = found.iter().map(|(_, place)| place.as_str()).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert!(distinct.len() < 10, "{distinct:?}");
+        assert!(distinct.contains(&"<list without a referrer>[*].next(…)"), "{distinct:?}");
+    }
 }

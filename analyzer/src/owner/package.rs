@@ -93,10 +93,10 @@ impl<'v> Modules<'v> {
         }
         match self.kinds.get(top).copied() {
             Some(Kind::StandardLibrary) => standard_library(),
-            // Types of C code may name a module that is none; what the interpreter is made of is no application.
-            None if matches!(top, "builtins" | "sys" | "types" | "_io" | "_thread" | "_frozen_importlib") => {
-                standard_library()
-            }
+            // Types of C code may name a module that is none, and some of the interpreter's own modules have no file. By
+            // convention these have an underscore in front; `__main__` has two.
+            None if matches!(top, "builtins" | "sys" | "types") => standard_library(),
+            None if top.starts_with('_') && !top.starts_with("__") => standard_library(),
             kind => Package { name: top.to_owned(), version: None, kind: kind.unwrap_or(Kind::Application) },
         }
     }

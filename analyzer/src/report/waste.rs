@@ -228,7 +228,7 @@ fn owner(names: &Names<'_>, dict: u32) -> Option<u32> {
             | "method"
     );
     // Classes of C's making have a module in front of their names, and so have functools.partial's attributes.
-    let is_class = |node: u32| view.heap().meta().is_some_and(|meta| meta.types.contains_key(&view.address(node)));
-    let can = !is_other && !holder.contains('.') && !is_class(edge.parent) && names.edge(edge).is_dict();
+    // What has a name is a class, whatever its metaclass is called.
+    let can = !is_other && !holder.contains('.') && view.name(edge.parent).is_none() && names.edge(edge).is_dict();
     can.then_some(edge.parent)
 }
