@@ -392,7 +392,7 @@ unsafe impl VTabCursor for ObjCursor {
             }
             // An update that leaves them alone need not find them out.
             _ if context.no_change() => Ok(()),
-            hidden => context.set_result(&self.found().cell(view, node, hidden as usize - COLUMNS.len())),
+            hidden => context.set_result(self.found().cell(view, node, hidden as usize - COLUMNS.len())),
         }
     }
 

@@ -117,7 +117,7 @@ fn check_heap(heap: &Heap, text: &[u8]) {
     for node in 0..heap.len() {
         assert!(known.contains(&heap.address(node)), "an object that no line tells of: {}", heap.address(node));
         assert_eq!(heap.node_of(heap.address(node)), Some(node));
-        (heap.name(node), heap.value(node), heap.length(node));
+        std::hint::black_box((heap.name(node), heap.value(node), heap.length(node)));
         references += heap.referents(node).len();
         assert!(heap.referents(node).iter().all(|&child| child < heap.node_count()));
     }
