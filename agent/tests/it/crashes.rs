@@ -39,9 +39,12 @@ impl Scene {
         for dump in &dumps {
             let manifest: serde_json::Value =
                 serde_json::from_slice(&fs::read(dump.join("manifest.json")).unwrap()).unwrap();
-            let stored = fs::File::open(dump.join(manifest["stored"]["name"].as_str().unwrap())).unwrap();
-            let size = zstd::decode_all(stored).unwrap().len();
-            assert_eq!(manifest["dump"]["size"], size, "{dump:?} is not whole");
+            let stored = dump.join(manifest["stored"]["name"].as_str().unwrap());
+            assert_eq!(manifest["stored"]["size"], fs::metadata(&stored).unwrap().len(), "{dump:?} is not whole");
+            if manifest["stored"]["encryption"] == "none" {
+                let size = zstd::decode_all(fs::File::open(stored).unwrap()).unwrap().len();
+                assert_eq!(manifest["dump"]["size"], size, "{dump:?} is not whole");
+            }
             assert!(dump.join(manifest["sidecar"].as_str().unwrap()).is_file());
         }
         dumps
@@ -84,14 +87,27 @@ fn at_every_step(mut run: impl FnMut(usize) -> End) -> usize {
 
 #[test]
 fn taking_in() {
+    let steps = take_in(&[]);
+    assert!(steps > 30, "{steps} steps");
+}
+
+#[test]
+fn taking_in_encrypted() {
+    let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let steps = take_in(&["--encrypt-to", key]);
+    assert!(steps > 30, "{steps} steps");
+}
+
+/// Takes a dump in with these further arguments; returns in how many steps.
+fn take_in(more: &[&str]) -> usize {
     let text = text();
-    let steps = at_every_step(|n| {
+    at_every_step(|n| {
         let scene = Scene::new();
         let drop = scene.path("drop");
         put(&drop, NAME, &text);
         let store = scene.path("store");
         let arguments = ["collect", drop.to_str().unwrap(), "--quiet", "--store", store.to_str().unwrap()];
-        let end = tracer::run(AGENT, &arguments, &[], n);
+        let end = tracer::run(AGENT, &[&arguments, more].concat(), &[], n);
         let is_there = fs::read(drop.join(NAME)).is_ok_and(|found| found == text)
             && drop.join(format!("{NAME}.meta.json")).is_file();
         let before = scene.dumps();
@@ -102,8 +118,7 @@ fn taking_in() {
         assert!(!drop.join(NAME).exists() && names(&drop).len() <= 1, "step {n}: {:?}", names(&drop));
         scene.is_tidy();
         end
-    });
-    assert!(steps > 30, "{steps} steps");
+    })
 }
 
 #[test]
@@ -175,6 +190,35 @@ fn shipping() {
     scene.collect();
     let steps = at_every_step(|n| ship(&scene, &server, n));
     assert!(steps > 40, "{steps} steps");
+}
+
+#[test]
+fn shipping_into_a_directory() {
+    let scene = Scene::new();
+    put(&scene.path("drop"), NAME, &text());
+    scene.collect();
+    let (dump, store) = (scene.dumps().remove(0), scene.path("store"));
+    let steps = at_every_step(|n| {
+        let target = scene.path(&format!("target{n}"));
+        fs::create_dir(&target).unwrap();
+        let _ = fs::remove_file(dump.join("shipped.json"));
+        let url = format!("file://{}", target.display());
+        let arguments = ["ship", "--to", &url, "--store", store.to_str().unwrap()];
+        let end = tracer::run(AGENT, &arguments, &[], n);
+        let copy = target.join(dump.strip_prefix(&store).unwrap());
+        let files = ["manifest.json".to_owned(), format!("{NAME}.meta.json"), format!("{NAME}.zst")];
+        let is_whole = || files.iter().all(|name| fs::read(copy.join(name)).ok() == fs::read(dump.join(name)).ok());
+        assert!(!dump.join("shipped.json").exists() || is_whole(), "step {n}");
+        // What has its name there is whole, and with the manifest, all is there.
+        let is_right =
+            |name: &String| fs::read(copy.join(name)).map_or(true, |bytes| bytes == fs::read(dump.join(name)).unwrap());
+        assert!(files.iter().all(is_right) && (!copy.join("manifest.json").exists() || is_whole()), "step {n}");
+        let ended = Agent::run(&store, &arguments);
+        assert_eq!(ended.code, Some(0), "step {n}: {ended:?}");
+        assert!(is_whole() && names(&copy).len() == files.len(), "step {n}: {:?}", names(&copy));
+        end
+    });
+    assert!(steps > 30, "{steps} steps");
 }
 
 #[test]
