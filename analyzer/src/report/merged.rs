@@ -145,8 +145,11 @@ mod tests {
     use super::*;
     use crate::heap::Heap;
 
+    type Line = (usize, String, u64, u64);
+
     /// A list of two caches, each a dict with three sessions; one session held by a frame besides; one by nothing.
-    fn merged(avoid: &[usize]) -> (u64, u64, Vec<(usize, String, u64, u64)>) {
+    /// The answer: wanted, reached; depth, types, ends and bytes of each line.
+    fn merged(avoid: &[usize]) -> (u64, u64, Vec<Line>) {
         let line = |address: u64, kind: &str, refs: &[u64]| {
             format!("{{\"address\": {address}, \"type\": \"{kind}\", \"size\": {address}, \"refs\": {refs:?}}}\n")
         };
