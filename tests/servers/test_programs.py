@@ -20,12 +20,10 @@ from servers.moments import MOMENTS
 
 ENVIRONMENT = variables_of(REPOSITORY / "deploy" / "environment" / "heapsee.env")
 KINDS = ["plain", "daemon", "fork", "spawn", "forkserver", "interpreters"]
-# From 3.12 on CPython warns of a fork beside any other thread, ours included, where the main module forks.
-FORK_WARNING = re.compile(
-    r".*DeprecationWarning: This process .* is multi-threaded, use of fork\(\).*\n.*os\.fork\(\).*\n"
-)
 # A fork beside subinterpreters hangs in CPython 3.11, with or without us.
-IMPOSSIBLE = ("interpreters", "forking")
+FORKING_KINDS = [kind for kind in KINDS if kind != "interpreters"]
+# From 3.12 on CPython warns of a fork beside any other thread, ours included, where the main module forks.
+FORK_WARNING = re.compile(r".*DeprecationWarning: .* is multi-threaded, use of fork\(\).*\n.*os\.fork\(\).*\n")
 
 
 class Program(Service):
@@ -58,31 +56,35 @@ class Program(Service):
         self._listener.close()
 
 
-@pytest.fixture(scope="module")
-def program(kind: str) -> Iterator[Program]:
-    with Program(kind) as running:
+@pytest.fixture(scope="module", params=KINDS)
+def program(request: pytest.FixtureRequest) -> Iterator[Program]:
+    with Program(request.param) as running:
         yield running
         assert FORK_WARNING.sub("", running.log.read_text()) == ""
 
 
-@pytest.mark.parametrize("kind", KINDS, scope="module")
 def test_idle(program: Program) -> None:
     dump = scenes.dump_of(program.pid, program.dumps)
     assert "work" in scenes.functions(dump)
 
 
-@pytest.mark.parametrize(
-    ("kind", "moment"),
-    [(kind, moment) for kind in KINDS for moment in MOMENTS if (kind, moment) != IMPOSSIBLE],
-    scope="module",
-)
+@pytest.mark.parametrize("moment", [moment for moment in MOMENTS if moment != "forking"])
 def test_at_its_worst(program: Program, moment: str) -> None:
     pid, dump = scenes.dump_during(moment, program.begin, program)
     assert pid == program.pid
     assert moment in scenes.functions(dump)
 
 
-@pytest.mark.parametrize("kind", KINDS, scope="module")
+@pytest.mark.parametrize("kind", FORKING_KINDS)
+def test_in_the_middle_of_a_fork(kind: str) -> None:
+    with Program(kind) as program:
+        pid, dump = scenes.dump_during("forking", program.begin, program)
+        assert pid == program.pid
+        assert "forking" in scenes.functions(dump)
+        program.hang_up()
+        wait_until("the program to end", lambda: not proc.is_running(pid))
+
+
 def test_it_ends_while_it_dumps(program: Program) -> None:
     """The last test of each program."""
     os.kill(program.pid, signal.SIGPROF)
