@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from harness import dumps
+from harness import dumps, proc
 from harness.gunicorn import Gunicorn, Setting
 from harness.load import Load, Report
 from harness.waiting import wait_until
@@ -30,6 +30,7 @@ def with_dumps(server: Gunicorn) -> tuple[Report, int]:
     end = time.monotonic() + SECONDS
     with Load(server.port) as load:
         while time.monotonic() < end:
+            wait_until("the last dump to be over", lambda: not proc.is_dumping(worker))
             os.kill(worker, signal.SIGPROF)
             dump = wait_until("a dump", lambda: dumps.published(server.dumps))[0]
             dumps.sidecar_of(dump).unlink()

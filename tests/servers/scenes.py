@@ -76,6 +76,7 @@ def meeting(folder: Path) -> Iterator[tuple[Meeting, Path]]:
 
 def dump_of(pid: int, folder: Path, number: int = signal.SIGPROF) -> Dump:
     """Signals a process and takes its dump, which must be whole, away from the folder."""
+    wait_until("the last dump to be over", lambda: not proc.is_dumping(pid), SECONDS)
     os.kill(pid, number)
     return take(pid, folder)
 
