@@ -1,4 +1,4 @@
-//! Cuts against brute force: drop every reference, every two and every three, and see who is still reached.
+//! Cuts against brute force: drop every reference and every two, and see who is still reached.
 
 use std::sync::Arc;
 
