@@ -11,20 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.bench import MB, ROOT, bench_reader, machine, measure, row
+from bench.bench import MB, ROOT, bench_reader, machine, measure, questions, row
 from harness import binaries
-
-QUESTIONS = """
-echo at start
-read {dump}
-echo at read
-select count(*), type from obj group by type order by 1;
-echo at histogram
-path from "address in 0&" to "type = 'KvsFieldData'"
-echo at path
-gc
-echo at gc
-"""
 
 
 def make_dump(objects: int, path: Path) -> None:
@@ -39,7 +27,7 @@ def make_dump(objects: int, path: Path) -> None:
 
 def bench_index(dump: Path) -> None:
     """What opening the dump again costs."""
-    script = QUESTIONS.format(dump=dump)
+    script = f"{questions(dump)}gc\necho at gc\n"
     first = measure([binaries.HEAPSEE, "shell", "--strict"], script)
     again = measure([binaries.HEAPSEE, "shell", "--strict"], script)
     index = dump.with_name(f"{dump.name}.heapsee-index")

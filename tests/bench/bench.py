@@ -114,11 +114,9 @@ def bench_import() -> None:
     row("import heapsee", f"{statistics.median(seconds) * 1000:.2f} ms", f"median of {len(seconds)}")
 
 
-def bench_reader(dump: Path) -> None:
-    """The developer's side."""
-    theirs = measure([os.environ["HEAPSEE_BENCH_PYTHON"], Path(__file__).with_name("with_duckdb.py"), dump])
-    duckdb = json.loads(theirs.text())
-    script = f"""
+def questions(dump: Path) -> str:
+    """Commands for the shell, each followed by what says that it is done."""
+    return f"""
 echo at start
 read {dump}
 echo at read
@@ -126,11 +124,15 @@ select count(*), type from obj group by type order by 1;
 echo at histogram
 path from "address in 0&" to "type = 'KvsFieldData'"
 echo at path
-delete from ref where child in (select address from obj where type = 'XMLModuleStore')
-echo at delete
-gc
-echo at gc
 """
+
+
+def bench_reader(dump: Path) -> None:
+    """The developer's side."""
+    theirs = measure([os.environ["HEAPSEE_BENCH_PYTHON"], Path(__file__).with_name("with_duckdb.py"), dump])
+    duckdb = json.loads(theirs.text())
+    deletion = "delete from ref where child in (select address from obj where type = 'XMLModuleStore')"
+    script = f"{questions(dump)}{deletion}\necho at delete\ngc\necho at gc\n"
     ours = measure([binaries.HEAPSEE, "shell", "--strict", "--no-index"], script)
     summary = re.search(r"(\d+) \(\S+\) objects and (\d+) \(\S+\) references", ours.text())
     assert summary, ours.text()

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import signal
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from demo.screen import amount, bold, chapter, dim, good, indented, show, typed
+from demo.screen import amount, bold, chapter, good, indented, show, typed
+from demo.stage import ROOT, DemoError, perform, relative, run_agent
 from harness import binaries, proc
 from harness.daemon import Daemon
 from harness.gunicorn import Gunicorn, Setting
 from harness.moto import CREDENTIALS, Moto
 from harness.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "demo-agent"
 BUCKET = "dumps"
 PREFIX = "python"
@@ -45,20 +41,6 @@ above = "{above}MB"
 polls = 2
 select = {{ command = "*demo.leaky*" }}
 """
-
-
-class DemoError(Exception):
-    """The story did not go as told."""
-
-
-def agent(*arguments: str | Path) -> str:
-    """Shows and runs one command of the agent; what it printed on stdout."""
-    typed("$ ", "heapsee-agent " + " ".join(str(a) for a in arguments))
-    done = binaries.run(binaries.AGENT, *arguments, timeout=300)
-    if done.code != 0:
-        raise DemoError(f"heapsee-agent ended with {done.code}: {done.err.strip()}")
-    indented(done.err + done.out)
-    return done.out
 
 
 def leak_until_dumped(server: Gunicorn, daemon: Daemon) -> dict[str, Any]:
@@ -122,7 +104,7 @@ def tell() -> None:
         daemon = Daemon(FOLDER / "agent", text, CREDENTIALS)
         show(f"   gunicorn {server.master} with workers {' and '.join(map(str, server.workers()))}, S3 at {bucket.url}")
         indented(text)
-        agent("check-config", daemon.config)
+        run_agent("check-config", daemon.config)
         with daemon:
             chapter(2, "Requests come in, and a worker grows")
             dump = leak_until_dumped(server, daemon)
@@ -133,34 +115,17 @@ def tell() -> None:
                 show(f"   s3://{BUCKET}/{key}")
             fetched = fetch(bucket, folder)
             chapter(4, "What the agent says of it")
-            agent("status", "--config", daemon.config)
+            run_agent("status", "--config", daemon.config)
             show_metrics(daemon)
             show()
             indented(daemon.log.read_text())
     chapter(5, "And what is in the dump")
-    typed("$ ", f"heapsee summary {os.path.relpath(fetched, ROOT)}")
+    typed("$ ", f"heapsee summary {relative(fetched)}")
     summary = binaries.run(binaries.HEAPSEE, "summary", fetched).check().out
     indented(summary, 18, 1)
     if "Answer" not in summary:
         raise DemoError("the summary does not show what leaks")
 
 
-def main() -> int:
-    """Plays the demo; 0 when it went as told."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    started = time.monotonic()
-    try:
-        tell()
-    except (DemoError, TimeoutError, RuntimeError, AssertionError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    show(dim(f"   {time.monotonic() - started:.0f} seconds"))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform(FOLDER, tell))

@@ -10,43 +10,22 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from demo.screen import amount, bold, chapter, dim, good, indented, show, typed
+from demo.stage import ROOT, DemoError, perform, relative, run_agent
 from harness import binaries, dumps, proc
 from harness.gunicorn import Gunicorn, Setting
 from harness.load import Load, Report
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "demo"
 SESSION = "stage-dump.db"
 FIRST_HOLDER = "xmodule.modulestore.django"
 SECOND_HOLDER = "open_ended_grading.utils"
 SECONDS_OF_LOAD_AROUND = 3.0
-
-
-class DemoError(Exception):
-    """The story did not go as told."""
-
-
-def relative(path: Path) -> str:
-    """A path as a person in the repository would type it."""
-    return os.path.relpath(path, ROOT)
-
-
-def run_agent(*arguments: str | Path) -> str:
-    """Shows and runs one command of the agent; what it printed on stdout."""
-    typed("$ ", "heapsee-agent " + " ".join(relative(a) if isinstance(a, Path) else a for a in arguments))
-    done = binaries.run(binaries.AGENT, *arguments, timeout=300)
-    if done.code != 0:
-        raise DemoError(f"heapsee-agent ended with {done.code}: {done.err.strip()}")
-    indented(done.err + done.out)
-    return done.out.strip()
 
 
 def collect(objects: int) -> tuple[Path, Report, dict[str, Any]]:
@@ -174,24 +153,12 @@ def conclude(stored: Path, collected: str) -> None:
     show()
 
 
-def main() -> int:
-    """Plays the demo; 0 when it went as told."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    started = time.monotonic()
-    try:
-        stored, report, meta = collect(int(os.environ.get("OBJECTS", "300000")))
-        tell_what_it_cost(report, meta)
-        investigate(stored)
-    except (DemoError, TimeoutError, RuntimeError, AssertionError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    show(dim(f"   {time.monotonic() - started:.0f} seconds"))
-    return 0
+def tell() -> None:
+    """The story."""
+    stored, report, meta = collect(int(os.environ.get("OBJECTS", "300000")))
+    tell_what_it_cost(report, meta)
+    investigate(stored)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform(FOLDER, tell))
