@@ -22,7 +22,9 @@ def plain() -> None:
     logging.basicConfig()
     for module in list(sys.modules.values()):
         # What any process has that has formatted tracebacks.
-        linecache.getlines(getattr(module, "__file__", None) or "")
+        path = getattr(module, "__file__", None) or ""
+        if path.endswith(".py"):
+            linecache.getlines(path)
 
 
 def pandas() -> None:

@@ -1,14 +1,13 @@
 //! Ctrl-C at a terminal stops the command that runs, not the shell.
 //!
-//! A thread waits for SIGINT; it raises a flag that searches look at and interrupts SQLite. A command that does not
+//! A thread waits for SIGINT; it raises a flag that searches look at, and one that SQLite's queries heed. A command that does not
 //! heed the first Ctrl-C (a dump being read) is ended with the shell by the second. Without a terminal SIGINT keeps its
 //! usual meaning: what is stored is consistent at any moment.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::InterruptHandle;
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
@@ -17,7 +16,7 @@ use signal_hook::iterator::Signals;
 pub struct Interrupt {
     raised: Arc<AtomicBool>,
     at_pager: Arc<AtomicBool>,
-    query: Arc<Mutex<Option<InterruptHandle>>>,
+    query: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -38,14 +37,12 @@ impl Interrupt {
             // As a shell reports a death by SIGINT.
             std::process::exit(128 + SIGINT);
         }
-        if let Some(handle) = &*self.query.lock().unwrap_or_else(PoisonError::into_inner) {
-            handle.interrupt();
-        }
+        self.query.store(true, Ordering::Relaxed);
     }
 
-    /// Queries of this connection are interrupted from now on.
-    pub fn watch(&self, handle: InterruptHandle) {
-        *self.query.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+    /// What queries have to heed: see [`crate::sql::Session::heed`].
+    pub fn of_queries(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.query)
     }
 
     /// Until what this returns is dropped, a person may be in a pager (if `at_pager`), where Ctrl-C has a meaning of its
@@ -58,6 +55,7 @@ impl Interrupt {
     /// A new command begins.
     pub fn clear(&self) {
         self.raised.store(false, Ordering::Relaxed);
+        self.query.store(false, Ordering::Relaxed);
     }
 
     /// Whether the command that runs is to stop.
@@ -80,29 +78,29 @@ impl Drop for AtPager {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::{Session, SessionError};
+
+    const ENDLESS: &str = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
+
+    fn is_interrupted(session: &Session) -> bool {
+        matches!(session.column(ENDLESS), Err(SessionError::Interrupted))
+    }
 
     #[test]
-    fn a_raised_interrupt_stops_a_query_and_is_cleared() {
-        let connection = rusqlite::Connection::open_in_memory().unwrap();
+    fn ctrl_c_stops_the_query_that_runs_or_is_about_to() {
+        let mut session = Session::temporary(|_, _| unreachable!("no dump is read")).unwrap();
         let interrupt = Interrupt::default();
-        interrupt.watch(connection.get_interrupt_handle());
-        let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                // The query may not have begun at the first call: interrupting is repeated until it has ended.
-                while !interrupt.is_raised() {
-                    if let Some(handle) = &*interrupt.query.lock().unwrap() {
-                        handle.interrupt();
-                    }
-                    std::thread::yield_now();
-                }
-            });
-            let result = connection.query_row(endless, [], |row| row.get::<_, i64>(0));
-            interrupt.raised.store(true, Ordering::Relaxed);
-            assert_eq!(result.unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
-        });
+        session.heed(interrupt.of_queries()).unwrap();
+        interrupt.raise();
         assert!(interrupt.is_raised());
+        assert!(is_interrupted(&session), "it came before the query had begun");
         interrupt.clear();
         assert!(!interrupt.is_raised());
+        std::thread::scope(|scope| {
+            scope.spawn(|| interrupt.raise());
+            assert!(is_interrupted(&session));
+        });
+        // What was lowered is lowered: the next query is another one.
+        assert_eq!(session.column("select 1").unwrap(), [1]);
     }
 }

@@ -178,9 +178,9 @@ pub(crate) fn expand(text: &str) -> Result<String, SubstituteError> {
 impl<'o> Shell<'o> {
     /// A shell with an unnamed session, which is gone when the shell is. `loader` reads dumps.
     pub fn new(out: &'o mut dyn Write, loader: Loader) -> Result<Self, CommandError> {
-        let session = Session::temporary(loader)?;
+        let mut session = Session::temporary(loader)?;
         let interrupt = Interrupt::default();
-        interrupt.watch(session.interrupt_handle());
+        session.heed(interrupt.of_queries())?;
         Ok(Shell {
             session,
             results: Results::default(),

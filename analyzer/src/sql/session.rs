@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fixedbitset::FixedBitSet;
-use rusqlite::{Connection, InterruptHandle, Params, Row, TransactionBehavior};
+use rusqlite::{Connection, Params, Row, TransactionBehavior};
 
 use super::catalog::{Catalog, Generation, Loader};
 use super::error::SessionError;
@@ -19,6 +20,8 @@ use crate::heap::View;
 const TRANSACTION_WORDS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
 /// Statements that SQLite does not run inside a transaction.
 const OUTSIDE_WORDS: [&str; 4] = ["vacuum", "pragma", "attach", "detach"];
+/// SQLite's steps between two looks at whether the query is to stop: microseconds.
+const STEPS_BETWEEN_LOOKS: i32 = 1000;
 
 /// One connection and the heaps it shows.
 pub struct Session {
@@ -362,9 +365,12 @@ impl Session {
             .map_err(|source| SessionError::Io { path: self.file.clone(), source })
     }
 
-    /// Interrupts this session's queries from another thread.
-    pub fn interrupt_handle(&self) -> InterruptHandle {
-        self.connection.get_interrupt_handle()
+    /// From now on a raised `flag` interrupts the query that runs, or the next one, and is lowered by that.
+    ///
+    /// Asked for by the query itself, now and then: `sqlite3_interrupt` is without effect on one that is just beginning.
+    pub fn heed(&mut self, flag: Arc<AtomicBool>) -> Result<(), SessionError> {
+        self.connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || flag.swap(false, Ordering::Relaxed)))?;
+        Ok(())
     }
 
     /// A table that is not there yet deserves better words than SQLite's.

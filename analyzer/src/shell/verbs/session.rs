@@ -14,9 +14,9 @@ pub(in crate::shell) const GEN: &str = "gen   or   gen N   or   gen none";
 
 impl Shell<'_> {
     /// Takes another session in the place of the present one.
-    fn adopt(&mut self, session: Session) -> Result<(), CommandError> {
+    fn adopt(&mut self, mut session: Session) -> Result<(), CommandError> {
         self.names = Names::of(&session)?;
-        self.interrupt.watch(session.interrupt_handle());
+        session.heed(self.interrupt.of_queries())?;
         self.session = session;
         self.results.clear();
         Ok(())
@@ -124,7 +124,7 @@ pub(in crate::shell) fn backup(shell: &mut Shell<'_>, _argument: &str) -> Result
 pub(in crate::shell) fn restore(shell: &mut Shell<'_>, _argument: &str) -> Result<Flow, CommandError> {
     shell.session.restore(shell.loader)?;
     shell.names = Names::of(&shell.session)?;
-    shell.interrupt.watch(shell.session.interrupt_handle());
+    shell.session.heed(shell.interrupt.of_queries())?;
     writeln!(shell.out, "Restored")?;
     Ok(Flow::Continue)
 }
