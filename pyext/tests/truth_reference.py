@@ -52,6 +52,19 @@ def inline_array(item):
     return values + WORD if is_inline else 0
 
 
+def dict_of_values(item):
+    """The dict that was made of attributes which an instance still keeps itself (from 3.13 on); None if there is none.
+
+    The instance holds it, but its traverse visits the values instead.
+    """
+    kind = type(item)
+    if sys.version_info < (3, 13) or not kind.__flags__ & INLINE_VALUES:
+        return None
+    made = _word(id(item) - 3 * WORD)
+    is_inline = _byte(id(item) + kind.__basicsize__ + 3)
+    return ctypes.cast(made, ctypes.py_object).value if made and is_inline else None
+
+
 def has_type_reference(kind):
     """Whether instances hold a reference to their type: it was made at run time."""
     return bool(kind.__flags__ & HEAP_TYPE)
@@ -115,12 +128,15 @@ def size(item):
 class Sighting:
     """An object as it is before the dump."""
 
-    __slots__ = ("entries", "inline", "size", "visited")
+    __slots__ = ("entries", "inline", "made", "size", "visited")
 
     def __init__(self, item):
         self.size = size(item)
         self.visited = _addresses(gc.get_referents(item))
         self.inline = inline_array(item)
+        made = dict_of_values(item)
+        # Its address and how many values it has.
+        self.made = None if made is None else (id(made), len(made))
         self.entries = _pairs(item) if issubclass(type(item), dict) else None
 
     def __eq__(self, other):
@@ -141,6 +157,10 @@ class Expected:
             self.refs = _without_dict_part(item, seen.entries, seen.visited)
         if seen.inline:
             self._name_attributes(item, seen)
+        if seen.made:
+            address, count = seen.made
+            start = slot_values(item)
+            self.refs[start : start + count] = array.array("Q", [address])
         if seen.entries is not None:
             self.refs = seen.entries + self.refs
         if has_type_reference(type(item)) and id(type(item)) not in self.refs:
@@ -185,6 +205,9 @@ def reachable(start):
         if issubclass(type(item), dict):
             neighbours.extend(dict.keys(item))
         neighbours.append(type(item))
+        made = dict_of_values(item)
+        if made is not None:
+            neighbours.append(made)
         for neighbour in neighbours:
             if id(neighbour) not in held:
                 held[id(neighbour)] = neighbour
