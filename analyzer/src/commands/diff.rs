@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::question::{DumpArgs, Question, limit, print};
+use super::question::{DumpArgs, Question, most, print};
 use crate::exit::{Exit, Failure};
 use crate::heap::View;
 use crate::render;
@@ -45,7 +45,7 @@ pub fn run(args: &DiffArgs) -> Result<(), Failure> {
     let questions = args.dumps.iter().map(open).collect::<Result<Vec<Question>, Failure>>()?;
     let views: Vec<Arc<View>> = questions.iter().map(|question| Arc::clone(&question.view)).collect();
     let views: Vec<&View> = views.iter().map(Arc::as_ref).collect();
-    let Some(diff) = Diff::of(&views, limit(args.max_items).unwrap_or(usize::MAX)) else {
+    let Some(diff) = Diff::of(&views, most(args.max_items)) else {
         return Err(Failure { exit: Exit::Usage, message: "give at least two dumps to compare".to_owned() });
     };
     print(&diff, args.json, |out, diff| render::diff::diff(out, diff))

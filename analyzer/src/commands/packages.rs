@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::question::{DumpArgs, Question, limit, print};
+use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
 use crate::report::packages::Packages;
@@ -31,6 +31,6 @@ pub struct PackagesArgs {
 /// Runs the command.
 pub fn run(args: &PackagesArgs) -> Result<(), Failure> {
     let question = Question::open(&args.dump)?;
-    let packages = Packages::of(&question.view, limit(args.max_items).unwrap_or(usize::MAX));
+    let packages = Packages::of(&question.view, most(args.max_items));
     print(&packages, args.json, |out, packages| render::process::packages(out, packages))
 }

@@ -98,3 +98,8 @@ pub fn print<R: Serialize>(
 pub fn limit(limit: usize) -> Option<usize> {
     (limit > 0).then_some(limit)
 }
+
+/// The same where all are as many as there can be.
+pub fn most(items: usize) -> usize {
+    limit(items).unwrap_or(usize::MAX)
+}

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::question::{DumpArgs, Question, limit, print};
+use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
 use crate::report::reconcile::Reconcile;
@@ -30,6 +30,6 @@ pub struct ReconcileArgs {
 /// Runs the command.
 pub fn run(args: &ReconcileArgs) -> Result<(), Failure> {
     let question = Question::open(&args.dump)?;
-    let reconcile = Reconcile::of(&question.view, limit(args.max_items).unwrap_or(usize::MAX));
+    let reconcile = Reconcile::of(&question.view, most(args.max_items));
     print(&reconcile, args.json, |out, reconcile| render::process::reconcile(out, reconcile))
 }

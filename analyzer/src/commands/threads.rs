@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::question::{DumpArgs, Question, limit, print};
+use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
 use crate::report::study::Study;
@@ -31,6 +31,6 @@ pub struct ThreadsArgs {
 /// Runs the command.
 pub fn run(args: &ThreadsArgs) -> Result<(), Failure> {
     let question = Question::open(&args.dump)?;
-    let threads = Threads::of(&Study::of(&question.view), limit(args.max_items).unwrap_or(usize::MAX));
+    let threads = Threads::of(&Study::of(&question.view), most(args.max_items));
     print(&threads, args.json, |out, threads| render::process::threads(out, threads))
 }

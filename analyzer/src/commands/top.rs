@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::question::{DumpArgs, Question, limit, print};
+use super::question::{DumpArgs, Question, limit, most, print};
 use crate::exit::Failure;
 use crate::render;
 use crate::report::study::Study;
@@ -69,7 +69,7 @@ pub fn run_top(args: &TopArgs) -> Result<(), Failure> {
 pub fn run_tree(args: &TreeArgs) -> Result<(), Failure> {
     let question = Question::open(&args.dump)?;
     let node = args.address.as_deref().map(|address| question.object(address)).transpose()?;
-    let extent = Extent { depth: args.depth, most: limit(args.max_items).unwrap_or(usize::MAX) };
+    let extent = Extent { depth: args.depth, most: most(args.max_items) };
     let tree = Tree::of(&Study::of(&question.view), node, extent);
     print(&tree, args.json, |out, tree| render::dominators::tree(out, tree))
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::question::{DumpArgs, Question, limit, print};
+use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
 use crate::report::study::Study;
@@ -37,6 +37,6 @@ pub struct TwinsArgs {
 pub fn run(args: &TwinsArgs) -> Result<(), Failure> {
     let question = Question::open(&args.dump)?;
     let study = Study::of(&question.view);
-    let twins = Twins::of(&study, args.min_bytes, limit(args.max_items).unwrap_or(usize::MAX));
+    let twins = Twins::of(&study, args.min_bytes, most(args.max_items));
     print(&twins, args.json, |out, twins| render::twins::twins(out, twins))
 }

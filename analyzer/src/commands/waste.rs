@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::question::{DumpArgs, Question, limit, print};
+use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
 use crate::report::duplicates::Duplicates;
@@ -52,13 +52,13 @@ pub struct DuplicatesArgs {
 /// Runs `heapsee waste`.
 pub fn run_waste(args: &WasteArgs) -> Result<(), Failure> {
     let question = Question::open(&args.dump)?;
-    let waste = Waste::of(&question.view, limit(args.max_items).unwrap_or(usize::MAX));
+    let waste = Waste::of(&question.view, most(args.max_items));
     print(&waste, args.json, |out, waste| render::waste::waste(out, waste))
 }
 
 /// Runs `heapsee duplicates`.
 pub fn run_duplicates(args: &DuplicatesArgs) -> Result<(), Failure> {
     let question = Question::open(&args.dump)?;
-    let duplicates = Duplicates::of(&question.view, limit(args.max_items).unwrap_or(usize::MAX));
+    let duplicates = Duplicates::of(&question.view, most(args.max_items));
     print(&duplicates, args.json, |out, duplicates| render::waste::duplicates(out, duplicates))
 }

@@ -16,7 +16,7 @@ use crate::graph::Tree;
 use crate::heap::View;
 use crate::naming::type_of;
 
-pub use package::{Kind, Package};
+pub use package::{Kind, Package, distribution};
 
 use classes::Classes;
 use package::Modules;

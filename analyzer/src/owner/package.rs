@@ -1,6 +1,6 @@
 //! Which package a module is of: a distribution from PyPI, the standard library, or the application itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use heapsee_format::meta::Distribution;
 use serde::Serialize;
@@ -43,7 +43,7 @@ impl std::fmt::Display for Kind {
 
 /// The modules of a view.
 pub(super) struct Modules<'v> {
-    distributions: Option<&'v BTreeMap<String, Distribution>>,
+    view: &'v View,
     /// By topmost name: where it is from, as far as the modules of that name say.
     kinds: HashMap<String, Kind>,
     /// By the dict of a module: its name.
@@ -52,12 +52,7 @@ pub(super) struct Modules<'v> {
 
 impl<'v> Modules<'v> {
     pub(super) fn of(view: &'v View) -> Modules<'v> {
-        let meta = view.heap().meta();
-        let mut modules = Modules {
-            distributions: meta.map(|meta| &meta.distributions),
-            kinds: HashMap::new(),
-            by_dict: HashMap::new(),
-        };
+        let mut modules = Modules { view, kinds: HashMap::new(), by_dict: HashMap::new() };
         let nodes = view.type_by_name("module").map(|id| view.heap().objects_by_type().of_type(id)).unwrap_or_default();
         for &node in nodes.iter().filter(|&&node| view.is_live(node)) {
             let Some(name) = view.name(node) else { continue };
@@ -87,7 +82,7 @@ impl<'v> Modules<'v> {
 
     pub(super) fn package(&self, module: &str) -> Package {
         let top = top(module);
-        if let Some(found) = self.distributions.and_then(|all| all.get(top)) {
+        if let Some(found) = distribution(self.view, module) {
             let version = Some(found.version.clone()).filter(|version| !version.is_empty());
             return Package { name: found.name.clone(), version, kind: Kind::Distribution };
         }
@@ -100,6 +95,11 @@ impl<'v> Modules<'v> {
             kind => Package { name: top.to_owned(), version: None, kind: kind.unwrap_or(Kind::Application) },
         }
     }
+}
+
+/// The distribution that a module came with, if the sidecar knows one.
+pub fn distribution<'v>(view: &'v View, module: &str) -> Option<&'v Distribution> {
+    view.heap().meta()?.distributions.get(top(module))
 }
 
 fn standard_library() -> Package {

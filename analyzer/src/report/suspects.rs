@@ -9,6 +9,7 @@ use super::study::Study;
 use super::words::{bytes, module_of, objects, percent, place, thousands};
 use crate::graph::{Amount, amount_of, kept_by};
 use crate::heap::View;
+use crate::owner::distribution;
 use crate::suspects::{self, Group, Shape};
 
 /// The `schema` of this version.
@@ -312,8 +313,7 @@ fn link(view: &View, shape: &Shape) -> Option<String> {
 }
 
 fn package(view: &View, module: &str) -> Option<String> {
-    let top = module.split('.').next()?;
-    let distribution = view.heap().meta()?.distributions.get(top)?;
+    let distribution = distribution(view, module)?;
     Some(format!("{} {}", distribution.name, distribution.version))
 }
 
