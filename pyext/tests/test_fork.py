@@ -74,6 +74,30 @@ def test_a_forked_child_answers_for_itself(forking, fork):
     forking("end_children()")
 
 
+@pytest.mark.parametrize("fork", ["os.fork", "c_fork"])
+def test_a_signal_at_once_after_the_fork_counts(forking, fork):
+    """The child has caught the signal since its first moment, before it can have a watcher."""
+    counts = forking(
+        "import json, time\n"
+        "def answered():\n"
+        "    deadline = time.monotonic() + 60\n"
+        "    while heapsee.status()['dumps_finished'] < 1 and time.monotonic() < deadline: time.sleep(0.001)\n"
+        "    status = heapsee.status()\n"
+        "    return [status[name] for name in ('signals', 'signals_merged', 'signals_ignored', 'dumps_finished')]\n"
+        "result = []\n"
+        "for _ in range(20):\n"
+        "    heard, tell = os.pipe()\n"
+        f"    pid = {fork}()\n"
+        "    if pid == 0:\n"
+        "        os.write(tell, json.dumps(answered()).encode()); os._exit(0)\n"
+        "    os.kill(pid, signal.SIGPROF); os.close(tell)\n"
+        "    with os.fdopen(heard) as answer: result.append(json.load(answer))\n"
+        "    os.waitpid(pid, 0)"
+    )
+    assert counts == [[1, 0, 0, 1]] * 20
+    assert forking.status()["signals"] == 0
+
+
 def test_the_childs_dump_does_not_count_as_the_parents(forking):
     child = forking("result = forked(os.fork)")
     before = forking.status()

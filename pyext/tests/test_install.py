@@ -70,6 +70,33 @@ def test_other_arguments_take_the_place_of_the_first(armed, tmp_path):
     assert armed.finished(1)["last_path"].startswith(str(other))
 
 
+def test_a_signal_counts_from_the_moment_it_is_caught(worker):
+    for dumps in range(1, 41):
+        worker.send("heapsee.install_memory_dumper()")
+        # No pause between two looks: whoever waits for a handler may be as quick.
+        while not signals(worker.pid, "SigCgt") & SIGPROF_BIT:
+            pass
+        worker.kill()
+        worker.receive()
+        assert worker.finished(dumps)["last_error"] is None
+        worker("heapsee.uninstall_memory_dumper()")
+    status = worker.status()
+    assert (status["signals"], status["signals_merged"], status["signals_ignored"]) == (dumps, 0, 0)
+
+
+def test_no_signal_is_lost_and_none_kills_while_options_change(armed):
+    sent = armed(
+        "import threading\n"
+        "def change():\n"
+        "    for number in range(300): heapsee.install_memory_dumper(min_free=number)\n"
+        "changing = threading.Thread(target=change); changing.start(); result = 0\n"
+        "while changing.is_alive(): os.kill(os.getpid(), signal.SIGPROF); result += 1"
+    )
+    eventually(lambda: armed.status()["signals"] == sent, "every signal counts")
+    status = armed.finished(armed.status()["dumps_started"])
+    assert (status["signals_ignored"], status["min_free"]) == (0, 299)
+
+
 def test_a_handler_that_is_there_is_not_replaced(worker):
     worker("hits = []; signal.signal(signal.SIGPROF, lambda *_: hits.append(1))")
     with pytest.raises(WorkerError, match=r"RuntimeError.*already has a handler.*chain=True"):

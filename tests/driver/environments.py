@@ -68,6 +68,15 @@ def survey() -> Machine:
     return machine
 
 
+def announce(machine: Machine) -> None:
+    """Says which CPythons this run uses and which supported ones it cannot."""
+    say("CPython: " + ", ".join(python.version for python in machine.workers.values()))
+    if machine.oracle:
+        say(f"oracle:  meliae on CPython {machine.oracle.version}")
+    if machine.missing:
+        say(f"not on this machine, so not tested: {', '.join(machine.missing)}")
+
+
 def fingerprint(parts: Iterable[str], files: Iterable[Path] = ()) -> str:
     """One hash of texts and of files' names and contents."""
     digest = hashlib.sha256()
@@ -83,10 +92,15 @@ def up_to_date(stamp: Path, mark: str) -> bool:
     return stamp.is_file() and stamp.read_text() == mark
 
 
+def interpreter_of(name: str) -> Path:
+    """The interpreter of ``build/<name>``, whether it is there or not."""
+    return BUILD / name / "bin" / "python"
+
+
 def make_environment(name: str, python: Python, requirements: str) -> Path:
     """Makes ``build/<name>`` with the pinned requirements, unless it is there already. Returns its interpreter."""
     folder = BUILD / name
-    interpreter = folder / "bin" / "python"
+    interpreter = interpreter_of(name)
     wanted = REQUIREMENTS / requirements
     stamp = folder / "made.stamp"
     mark = fingerprint([str(python.executable), python.version], [wanted])
@@ -141,8 +155,9 @@ def worker_environment(python: Python) -> Path:
     return interpreter
 
 
-def add_servers(interpreter: Path) -> None:
-    """Installs the servers into the environment of `interpreter`, unless they are there."""
+def add_servers(python: Python) -> None:
+    """Installs the servers into the environment of this CPython, unless they are there."""
+    interpreter = interpreter_of(f"venv-{python.minor}")
     wanted = REQUIREMENTS / "servers.txt"
     stamp = interpreter.parents[1] / "servers.stamp"
     mark = fingerprint([], [wanted])

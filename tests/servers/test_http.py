@@ -26,6 +26,8 @@ APP = {"ARM": "import"}
 GUNICORN = [sys.executable, "-m", "gunicorn", "--bind", "unix:{http}"]
 GUNICORN_HOOK = [*GUNICORN, "--config", str(DEPLOY / "gunicorn" / "gunicorn.conf.py")]
 UVICORN = [sys.executable, "-m", "uvicorn", "--uds", "{http}"]
+# Its supervisor kills a worker that takes longer than 5 s to answer, which one that computes on a busy machine may do.
+UVICORN_WORKERS = [*UVICORN, "--workers", "2", "--timeout-worker-healthcheck", "60"]
 # uWSGI has Python built in, and is told which environment it belongs to.
 UWSGI = [str(BIN / "uwsgi"), "--virtualenv", sys.prefix, "--http-socket", "{http}", "--die-on-term", "--need-app"]
 UWSGI += ["--module", "servers.app", "--pythonpath", str(REPOSITORY / "tests")]
@@ -56,7 +58,7 @@ SETTINGS = {
     "gunicorn-gevent-hook": Setting([*GUNICORN_HOOK, "--worker-class", "gevent", WSGI], shows=False),
     "gunicorn-uvicorn-hook": Setting([*GUNICORN_HOOK, "--worker-class", "uvicorn_worker.UvicornWorker", ASGI]),
     "uvicorn-app": Setting([*UVICORN, ASGI], APP, code=-signal.SIGTERM),
-    "uvicorn-workers-environment": Setting([*UVICORN, "--workers", "2", ASGI], ENVIRONMENT),
+    "uvicorn-workers-environment": Setting([*UVICORN_WORKERS, ASGI], ENVIRONMENT),
     "uwsgi-single-app": Setting([*UWSGI, "--enable-threads"], APP, code=UWSGI_END),
     "uwsgi-master-hook": Setting([*UWSGI_HOOK, *MASTER]),
     "uwsgi-lazy-hook": Setting([*UWSGI_HOOK, *MASTER, "--lazy-apps"]),

@@ -351,7 +351,8 @@ impl Engine {
     /// Notices dumps that somebody else had made: they count for the cooldown.
     fn notice(&mut self, look: &Look) {
         let ours = self.state.running.as_ref().map(|running| running.order.worker);
-        for worker in &look.workers {
+        // Of one that is not armed, or whose block was just being written, nothing is known.
+        for worker in look.workers.iter().filter(|worker| worker.armed) {
             let past = entry(&mut self.state.past, worker.id);
             let is_new = past.finished.is_some_and(|before| worker.finished > before);
             past.finished = Some(worker.finished);
@@ -370,6 +371,8 @@ impl Engine {
         let outcome = match look.workers.iter().find(|worker| worker.id == running.order.worker) {
             None => Done::Gone,
             Some(worker) if worker.dumping => return,
+            // Not known yet, which may only mean that its block was just being written; not to be waited for for ever.
+            Some(worker) if !worker.armed && look.now.since(running.since) <= self.limits.patience => return,
             Some(worker) if worker.finished > running.finished => Done::Dumped,
             Some(_) => Done::Failed,
         };

@@ -37,6 +37,7 @@ const POLL: Duration = Duration::from_secs(5);
 const COOLDOWN: Duration = Duration::from_secs(600);
 const APART: Duration = Duration::from_secs(60);
 const WINDOW: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What happens between two looks.
 #[derive(Clone, Debug)]
@@ -168,7 +169,7 @@ impl World {
             }
             Step::Disarm(i, armed) => self.workers[i].seen.armed = armed,
             Step::Ends(done) => self.end(done),
-            Step::DumpByHand(i) if !self.workers[i].seen.dumping => {
+            Step::DumpByHand(i) if self.workers[i].seen.armed && !self.workers[i].seen.dumping => {
                 self.workers[i].seen.finished += 1;
                 self.workers[i].dumped = Some(self.now);
             }
@@ -233,12 +234,13 @@ impl World {
         let look = Look {
             now: self.now,
             wall: self.wall,
-            workers: self.workers.iter().map(|worker| worker.seen.clone()).collect(),
+            workers: self.workers.iter().map(|worker| as_seen(&worker.seen)).collect(),
             groups: BTreeMap::new(),
             host: Host { memory: Some((self.memory * 1_000_000_000, 8_000_000_000)), ..Host::default() },
         };
         let must = self.must_order();
         let decisions = self.engine.look(&look);
+        self.give_up()?;
         let orders: Vec<Order> = decisions
             .into_iter()
             .filter_map(|decision| if let Decision::Dump(order) = decision { Some(order) } else { None })
@@ -246,6 +248,20 @@ impl World {
         prop_assert!(orders.len() <= 1, "{orders:?}");
         prop_assert!(!must || orders.len() == 1, "a trigger was missed at {:?}", self.now);
         orders.into_iter().try_for_each(|order| self.check(order))
+    }
+
+    /// An order from before a crash may be given up if its worker could not be read for too long, and only then.
+    fn give_up(&mut self) -> Result<(), TestCaseError> {
+        let Some((order, false)) = &self.running else { return Ok(()) };
+        if self.engine.running().is_some_and(|running| running.number == order.number) {
+            return Ok(());
+        }
+        let ordered = self.orders.iter().rfind(|(_, id, _)| *id == order.worker).map(|(_, _, at)| *at);
+        let waited = ordered.map(|at| self.now.since(at));
+        let is_unknown = self.workers.iter().any(|worker| worker.seen.id == order.worker && !worker.seen.armed);
+        prop_assert!(is_unknown && waited > Some(PATIENCE), "given up after {waited:?}: {order:?}");
+        self.end(Done::Failed);
+        Ok(())
     }
 
     /// Whether there is a worker that has to be dumped now and about which nothing is doubtful.
@@ -301,6 +317,12 @@ impl World {
         self.running = Some((order, true));
         Ok(())
     }
+}
+
+/// What the observer makes of a worker: of one that it cannot read, it knows neither dumps nor how many there were.
+fn as_seen(seen: &Seen) -> Seen {
+    let dumping = seen.armed && seen.dumping;
+    Seen { dumping, finished: if seen.armed { seen.finished } else { 0 }, ..seen.clone() }
 }
 
 proptest! {

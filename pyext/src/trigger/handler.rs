@@ -15,8 +15,12 @@ use crate::problem::{Problem, explain};
 use crate::state::State;
 use crate::{clock, control};
 
-/// The process whose handler may act: a forked child that is not armed yet is another.
+/// The process whose handler may act, 0: none. A forked child that is not armed yet is another.
 static ARMED_PID: AtomicI32 = AtomicI32::new(0);
+/// The forked child that was sent signals before it was armed, and how many. Apart from the rest, because the memory of
+/// a child that is not armed may still be its parent's (`vfork`).
+static EARLY_PID: AtomicI32 = AtomicI32::new(0);
+static EARLY: AtomicU64 = AtomicU64::new(0);
 /// A request waits for the watcher.
 static PENDING: AtomicBool = AtomicBool::new(false);
 static SENDER_PID: AtomicU32 = AtomicU32::new(0);
@@ -79,14 +83,20 @@ pub fn check(signal: i32) -> Result<(), Problem> {
     Err(Problem(format!("signal {signal} {reason}: use another, such as signal.SIGPROF or signal.SIGUSR2")))
 }
 
-/// Puts the handler in. SIG_DFL and SIG_IGN are no handlers: they are replaced (and restored by [`uninstall`]).
+/// An installation that nothing speaks against.
+pub struct Plan {
+    signal: i32,
+    before: libc::sigaction,
+    hook: Option<Hook>,
+}
+
+/// May the handler be put in? SIG_DFL and SIG_IGN are no handlers: they are replaced (and restored by [`uninstall`]).
 ///
 /// # Errors
 /// There is a handler and `chain` is false; or the registry would call the wrong handler.
-pub fn install(state: &mut State, signal: i32, chain: bool) -> Result<Installed, Problem> {
-    let failed = |error: &std::io::Error| Problem(format!("cannot handle signal {signal}: {}", explain(error)));
+pub fn plan(state: &State, signal: i32, chain: bool) -> Result<Plan, Problem> {
     let hook = state.hooks.get(&signal).copied();
-    let before = match (current(signal).map_err(|error| failed(&error))?, hook) {
+    let before = match (current(signal).map_err(|error| failed(signal, &error))?, hook) {
         // Somebody saved our handler and put it back after we had left: behind it is what was there before it.
         (now, Some(hook)) if now.sa_sigaction == hook.ours.sa_sigaction => hook.first,
         // Python was told to ignore it on our account (see super::reserve): it had no handler.
@@ -104,16 +114,37 @@ pub fn install(state: &mut State, signal: i32, chain: bool) -> Result<Installed,
              one can be chained in the same process: choose another signal"
         )));
     }
+    Ok(Plan { signal, before, hook })
+}
+
+/// Puts the handler in. Whoever sees from outside that the signal is caught may send it at once: all that answering
+/// takes must be there before.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn install(state: &mut State, plan: Plan) -> Result<Installed, Problem> {
+    let Plan { signal, before, hook } = plan;
     // SAFETY: the action is async-signal-safe: it reads and writes atomics, and calls getpid, getuid, clock_gettime
     // and futex.
-    let id = unsafe { signal_hook_registry::register_sigaction(signal, on_signal) }.map_err(|error| failed(&error))?;
+    let id = unsafe { signal_hook_registry::register_sigaction(signal, on_signal) }
+        .map_err(|error| failed(signal, &error))?;
     let ours = match hook {
         Some(hook) => hook.ours,
-        None => with_alternate_stack(current(signal).map_err(|error| failed(&error))?),
+        None => with_alternate_stack(current(signal).map_err(|error| failed(signal, &error))?),
     };
     state.hooks.entry(signal).or_insert(Hook { first: before, ours });
-    set(signal, &ours).map_err(|error| failed(&error))?;
+    set(signal, &ours).map_err(|error| failed(signal, &error))?;
     Ok(Installed { signal, id, before, ours })
+}
+
+fn failed(signal: i32, error: &std::io::Error) -> Problem {
+    Problem(format!("cannot handle signal {signal}: {}", explain(error)))
+}
+
+/// Does this installation serve a new one of the same signal as it is? To take a handler out and put it in again would
+/// leave a moment in which the signal kills.
+pub fn serves(installed: &Installed, chain: bool) -> bool {
+    is_current(installed) && (chain || !is_handler(&installed.before))
 }
 
 /// Takes the handler out, and puts back what was there; a handler that somebody has put over ours stays.
@@ -145,7 +176,27 @@ pub fn arm() {
     ARMED_PID.store(pid(), SeqCst);
 }
 
-/// For a new watcher: a request that waits was another's.
+/// [`arm`] in a forked child, which has a page of its own by now. It has caught the signal ever since the fork: what
+/// came meanwhile counts.
+pub fn arm_in_child(page: &ControlPage) {
+    forget_request();
+    arm();
+    if EARLY_PID.swap(0, Relaxed) != pid() {
+        return;
+    }
+    let early = EARLY.load(Relaxed);
+    let merged = early - u64::from(!PENDING.swap(true, AcqRel));
+    page.signals.fetch_add(early, Relaxed);
+    page.signals_merged.fetch_add(merged, Relaxed);
+    wake::post(page);
+}
+
+/// From now on the handler does nothing but count.
+pub fn disarm() {
+    ARMED_PID.store(0, SeqCst);
+}
+
+/// Where no watcher is: a request that waits was for one that has ended.
 pub fn forget_request() {
     PENDING.store(false, Relaxed);
 }
@@ -166,12 +217,19 @@ pub fn request_taken() {
 
 /// Runs in the signal handler. The registry preserves `errno` around it.
 fn on_signal(info: &libc::siginfo_t) {
-    if ARMED_PID.load(Relaxed) != pid() {
+    let Some(page) = control::page() else { return };
+    let (own, armed) = (pid(), ARMED_PID.load(Relaxed));
+    if armed == 0 || !is_asked_for(info) {
+        page.signals_ignored.fetch_add(1, Relaxed);
         return;
     }
-    let Some(page) = control::page() else { return };
-    if page.armed.load(Relaxed) == 0 || !is_asked_for(info) {
-        page.signals_ignored.fetch_add(1, Relaxed);
+    if armed != own {
+        // The page is still the parent's.
+        if EARLY_PID.swap(own, Relaxed) != own {
+            EARLY.store(0, Relaxed);
+            remember_sender(info);
+        }
+        EARLY.fetch_add(1, Relaxed);
         return;
     }
     page.signals.fetch_add(1, Relaxed);
@@ -179,12 +237,17 @@ fn on_signal(info: &libc::siginfo_t) {
         page.signals_merged.fetch_add(1, Relaxed);
         return;
     }
+    remember_sender(info);
+    wake::post(page);
+}
+
+/// For a signal that [`is_asked_for`].
+fn remember_sender(info: &libc::siginfo_t) {
     // SAFETY: is_asked_for has seen one of the codes for which the kernel fills in pid and uid.
     let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
     SENDER_PID.store(pid as u32, Relaxed);
     SENDER_UID.store(uid, Relaxed);
     REQUESTED_AT.store(clock::now_ns(), Relaxed);
-    wake::post(page);
 }
 
 fn under_way(page: &ControlPage) -> bool {

@@ -27,27 +27,39 @@ pub fn install(config: Config) -> Result<(), Problem> {
     handler::check(config.signal)?;
     fork::watch_forks();
     let mut state = state::lock();
-    let same_signal = state.config.as_ref().is_some_and(|old| old.signal == config.signal);
-    if same_signal {
-        disarm(&mut state);
-    }
     let page = control::ensure(&state).map_err(|error| {
         Problem(format!("cannot make the control block (a memfd): {}", crate::problem::explain(&error)))
     })?;
-    let installed = handler::install(&mut state, config.signal, config.chain)?;
-    if !same_signal {
-        disarm(&mut state);
-    }
-    state.installed = Some(installed);
-    if let Err(problem) = start_watcher(&mut state) {
-        disarm(&mut state);
-        return Err(problem);
-    }
+    put_in(&mut state, &config)?;
     control::show_config(page, Some(&config));
     state.config = Some(config);
     state.rearm_error = None;
-    handler::arm();
     page.armed.store(1, Relaxed);
+    Ok(())
+}
+
+/// Has the handler for `config` in place, and all that it needs before it.
+fn put_in(state: &mut State, config: &Config) -> Result<(), Problem> {
+    if state.config.as_ref().is_some_and(|old| old.signal == config.signal) {
+        if state.installed.as_ref().is_some_and(|installed| handler::serves(installed, config.chain)) {
+            return start_watcher(state);
+        }
+        disarm(state);
+    }
+    let plan = handler::plan(state, config.signal, config.chain)?;
+    if state.watchers == 0 {
+        handler::forget_request();
+    }
+    start_watcher(state)?;
+    handler::arm();
+    let installed = handler::install(state, plan).inspect_err(|_| {
+        if state.config.is_none() {
+            handler::disarm();
+        }
+    })?;
+    if let Some(old) = state.installed.replace(installed) {
+        handler::uninstall(old);
+    }
     Ok(())
 }
 
@@ -63,9 +75,7 @@ pub fn uninstall() {
 pub fn shut_down() {
     let mut state = state::lock();
     state.shutting_down = true;
-    if let Some(page) = control::page() {
-        page.armed.store(0, Relaxed);
-    }
+    show_disarmed();
     drop(state);
     drop(state::wait_until(|state| !state.asks_for_gil));
 }
@@ -87,8 +97,8 @@ pub fn rearm_in_child(state: &mut State) {
         (Ok(()), Ok(())) => None,
     };
     if state.watchers > 0 {
-        handler::arm();
         if let Some(page) = control::page() {
+            handler::arm_in_child(page);
             page.armed.store(1, Relaxed);
         }
     }
@@ -103,14 +113,22 @@ fn unchanged(config: &Config) -> bool {
 
 /// Gives the signal back; the watcher stays.
 fn disarm(state: &mut State) {
+    show_disarmed();
     if let Some(page) = control::page() {
-        page.armed.store(0, Relaxed);
         page.signal.store(0, Relaxed);
     }
     state.config = None;
     if let Some(installed) = state.installed.take() {
         handler::uninstall(installed);
     }
+}
+
+/// No signal is answered any more.
+fn show_disarmed() {
+    if let Some(page) = control::page() {
+        page.armed.store(0, Relaxed);
+    }
+    handler::disarm();
 }
 
 fn start_watcher(state: &mut State) -> Result<(), Problem> {

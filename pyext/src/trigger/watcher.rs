@@ -27,7 +27,6 @@ const STACK: usize = 1 << 20;
 /// # Errors
 /// No thread to be had.
 pub fn spawn() -> io::Result<()> {
-    handler::forget_request();
     // The new thread inherits the mask: there is no moment in which it could take a signal.
     let _blocked = signals::block_all();
     thread::Builder::new().name(NAME.to_owned()).stack_size(STACK).spawn(run).map(drop)

@@ -1,0 +1,174 @@
+"""What ``make lint`` and ``make test`` check, and what each check needs before it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from console import BUILD, ROOT, run, say
+from environments import (
+    Machine,
+    add_servers,
+    announce,
+    build_environment,
+    deploy_environment,
+    interpreter_of,
+    oracle_environment,
+    survey,
+    tools_environment,
+    worker_environment,
+)
+from lanes import Job, run_all
+from pythons import Python
+from source_distribution import check_source_distribution
+from tally import Tally
+
+PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/data", "pyext/tests")
+RELEASE = ROOT / "target" / "release"
+LANES = 3
+"""So many checks run at a time, on two processors: most of the tests wait more than they compute."""
+
+BINARIES = "build: the two binaries"
+TOOLS = "environment: ruff, mypy, maturin"
+ORACLE = "environment: meliae"
+DEPLOY = "environment: deploy"
+
+
+class Plan:
+    """The jobs of one run, in the order of their importance."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.tally = Tally()
+        self.jobs: list[Job] = []
+
+    def add(self, title: str, action: Callable[[], object], *needs: str, after: Sequence[str] = ()) -> str:
+        """One more; its title."""
+        self.jobs.append(Job(title, lambda: self.tally.step(title, action), needs, after))
+        return title
+
+    def carry_out(self) -> None:
+        """Runs them all; raises `StepError` when anything failed."""
+        started = time.monotonic()
+        left_out = run_all(self.jobs, LANES)
+        say(f"\n{(time.monotonic() - started) / 60:.1f} minutes")
+        for title in left_out:
+            say(f"not run, because what it needs has failed: {title}")
+        self.tally.close()
+
+
+def lint() -> None:
+    """Checks form only."""
+    plan = Plan(survey())
+    plan_lint(plan)
+    plan.carry_out()
+
+
+def test() -> None:
+    """Everything: form, Rust's tests, and per CPython the extension's own tests, the oracles, the end-to-end tests."""
+    machine = survey()
+    announce(machine)
+    plan = Plan(machine)
+    # First what most of the others need, and takes long.
+    plan.add(BINARIES, build)
+    pythons = list(machine.workers.values())
+    with_servers = [python for python in pythons if python.minor in machine.with_servers]
+    for python in [*with_servers, *(python for python in pythons if python not in with_servers)]:
+        plan.add(environment(python), partial(worker_environment, python))
+    if machine.oracle:
+        plan.add(ORACLE, partial(oracle_environment, machine))
+    rust = plan_lint(plan)
+    cargo = ["cargo", "test", "--locked", "--no-fail-fast"]
+    plan.add("cargo test", partial(run, cargo, label="cargo"), after=[rust])
+    for python in with_servers:
+        plan_servers(plan, python)
+    for python in pythons:
+        plan_worker(plan, python)
+    plan_agent(plan)
+    plan.carry_out()
+
+
+def plan_lint(plan: Plan) -> str:
+    """Formatting, clippy, ruff and mypy. Returns the title of the job that keeps ``cargo test`` out of target/debug."""
+    plan.add("lint: cargo fmt", partial(run, ["cargo", "fmt", "--all", "--check"]))
+    clippy = ["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"]
+    rust = plan.add("lint: clippy (agent, analyzer, format)", partial(run, clippy, label="clippy"))
+    plan.add(TOOLS, partial(tools_environment, plan.machine))
+    tools = BUILD / "venv-tools" / "bin"
+    plan.add("lint: ruff check", partial(run, [tools / "ruff", "check", *PYTHON_SOURCES]), TOOLS)
+    plan.add("lint: ruff format", partial(run, [tools / "ruff", "format", "--check", *PYTHON_SOURCES]), TOOLS)
+    plan.add("lint: mypy --strict", partial(run, [tools / "mypy"]), TOOLS)
+    plan.add("lint: clippy (pyext, for each CPython)", partial(clippy_extension, plan.machine))
+    return rust
+
+
+def clippy_extension(machine: Machine) -> None:
+    """Clippy on the extension for every CPython: code that depends on the version is linted for each."""
+    for python in machine.workers.values():
+        env = {**build_environment(python.executable), "CARGO_TARGET_DIR": str(BUILD / "cargo-pyext-check")}
+        command = ["cargo", "clippy", "--locked", "-p", "heapsee-pyext", "--all-targets", "--", "-D", "warnings"]
+        run(command, env=env, label=f"clippy {python.minor}")
+
+
+def build() -> str:
+    """Makes the two binaries."""
+    return run(["cargo", "build", "--release", "--locked"], label="build")
+
+
+def environment(python: Python) -> str:
+    """The title of the job that makes this CPython's environment."""
+    return f"environment: CPython {python.minor}"
+
+
+def plan_worker(plan: Plan, python: Python) -> None:
+    """The tests of one CPython, the longest first."""
+    oracle = interpreter_of("venv-meliae") if plan.machine.oracle else None
+    needs = [BINARIES, environment(python), *([ORACLE] if oracle else [])]
+    suites = {
+        "the extension": ["pyext/tests"],
+        "end to end": ["tests/e2e"],
+        "oracles": ["tests/oracle", *([] if oracle else ["-m", "not meliae"])],
+    }
+    for what, arguments in suites.items():
+        env = {"HEAPSEE_MELIAE_PYTHON": str(oracle or "")}
+        action = partial(pytest, python.minor, f"venv-{python.minor}", *arguments, env=env)
+        plan.add(f"CPython {python.minor}: {what}", action, *needs)
+
+
+def plan_servers(plan: Plan, python: Python) -> None:
+    """Every server, with this CPython."""
+    servers = plan.add(f"{environment(python)}, servers", partial(add_servers, python), environment(python))
+    action = partial(pytest, python.minor, f"venv-{python.minor}", "tests/servers")
+    plan.add(f"CPython {python.minor}: servers", action, BINARIES, servers)
+
+
+def plan_agent(plan: Plan) -> None:
+    """What is under deploy/, the agent against programs of others, and what users install."""
+    newest = plan.machine.newest
+    plan.add(DEPLOY, partial(deploy_environment, plan.machine))
+    plan.add("deploy: the files, by their own tools", check_deploy, BINARIES, DEPLOY)
+    env = {"HEAPSEE_WORKER_PYTHON": str(interpreter_of(f"venv-{newest.minor}"))}
+    action = partial(pytest, "agent", "venv-deploy", "tests/agent", env=env)
+    plan.add("agent: storage and encryption", action, BINARIES, DEPLOY, environment(newest))
+    tools = interpreter_of("venv-tools")
+    plan.add("source distribution", partial(check_source_distribution, tools, newest), TOOLS)
+
+
+def check_deploy() -> str:
+    """What is under deploy/. Only where systemd is can its unit be verified."""
+    has_systemd = shutil.which("systemd-analyze") is not None
+    if not has_systemd:
+        say("not on this machine, so not tested: the systemd unit (Debian: apt-get install systemd)")
+    chosen = () if has_systemd else ("-m", "not systemd")
+    return pytest("deploy", "venv-deploy", "tests/deploy", *chosen)
+
+
+def pytest(label: str, environment: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """Runs pytest in one of the environments, where a skipped test is a failure."""
+    ours = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1", "HEAPSEE_BIN_DIR": str(RELEASE)}
+    options = ["-q", "-p", "harness.no_skips", "-p", "no:cacheprovider"]
+    command: list[str | Path] = [interpreter_of(environment), "-m", "pytest", *options, *arguments]
+    return run(command, env={**ours, **(env or {})}, label=label)

@@ -1,0 +1,50 @@
+"""What has passed and what has failed in a run of checks. Decides nothing about what is checked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from console import StepError, heading, say, tests_ignored, tests_passed
+
+
+@dataclass
+class Tally:
+    """What has passed and what has failed so far."""
+
+    passed: int = 0
+    failures: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def step(self, title: str, action: Callable[[], object]) -> bool:
+        """Runs one step under its heading; a failure is kept for the end, so that one run shows them all.
+
+        What it returns is what it printed, if that is a text. Steps may run side by side. True: it went well.
+        """
+        heading(title)
+        started = time.monotonic()
+        try:
+            result = action()
+            output = result if isinstance(result, str) else ""
+            if tests_ignored(output):
+                raise StepError(f"{tests_ignored(output)} tests were ignored, and an ignored test is a failure")
+        except StepError as failure:
+            say(f"FAILED: {failure}")
+            with self.lock:
+                self.failures.append(f"{title}: {failure}")
+            return False
+        with self.lock:
+            self.passed += tests_passed(output)
+        say(f"ok: {title} ({time.monotonic() - started:.0f} s)")
+        return True
+
+    def close(self) -> None:
+        """Prints the closing line; raises `StepError` when anything failed."""
+        heading("result")
+        for failure in self.failures:
+            say(f"FAILED: {failure}")
+        say(f"tests: {self.passed} passed, {len(self.failures)} failed")
+        if self.failures:
+            raise StepError(f"{len(self.failures)} steps failed")
