@@ -58,8 +58,10 @@ pub fn take_dump(worker: &Worker, timeout: Duration, stop: &Stop, progress: &Pro
     outcome(worker.pid, view).map(|view| Published { view, joined })
 }
 
+/// Is a dump under way that a signal would be merged into? Not one whose file is just getting its name, nor one that a
+/// call of the application's writes elsewhere: the worker answers a signal with another then.
 fn is_running(view: &ControlView) -> bool {
-    view.started > view.finished
+    view.started > view.finished && view.started != view.closed
 }
 
 fn outcome(pid: u32, view: ControlView) -> Result<ControlView, Failure> {

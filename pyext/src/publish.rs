@@ -83,10 +83,17 @@ impl Output {
     }
 
     /// Syncs the dump, writes `meta` beside it and gives both their names. Returns the dump's path for people to read.
+    /// `will_show` is called before a new name can be seen by others.
     ///
     /// # Errors
     /// The disk is full or failing, or the directory is gone.
-    pub fn publish(mut self, time: &DateTime, pid: u32, mut meta: meta::Meta) -> Result<String, Problem> {
+    pub fn publish(
+        mut self,
+        time: &DateTime,
+        pid: u32,
+        mut meta: meta::Meta,
+        will_show: impl Fn(),
+    ) -> Result<String, Problem> {
         let synced = self.temporary.sync();
         let place = std::mem::replace(&mut self.place, Place::File);
         match place {
@@ -94,7 +101,7 @@ impl Output {
             Place::File => Ok(String::new()),
             Place::Directory(directory) => {
                 synced.map_err(|error| Problem::io("write the dump in", directory.path(), &error))?;
-                publish_new(&directory, self.temporary, time, pid, &mut meta)
+                publish_new(&directory, self.temporary, time, pid, &mut meta, will_show)
             }
             Place::Path(directory, path) => {
                 synced.map_err(|error| Problem::io("write", &path, &error))?;
@@ -111,11 +118,12 @@ fn publish_new(
     time: &DateTime,
     pid: u32,
     meta: &mut meta::Meta,
+    will_show: impl Fn(),
 ) -> Result<String, Problem> {
     let mut time = *time;
     for _ in 0..NAMES {
         let name = naming::dump_name(&clock::isoformat(&time), pid);
-        if publish_as(directory, &mut dump, &name, meta)? {
+        if publish_as(directory, &mut dump, &name, meta, &will_show)? {
             directory.sync()?;
             return Ok(directory.path().join(name).to_string_lossy().into_owned());
         }
@@ -129,13 +137,21 @@ fn publish_new(
 }
 
 /// False: something with that name exists.
-fn publish_as(directory: &Directory, dump: &mut Temporary, name: &str, meta: &mut meta::Meta) -> Result<bool, Problem> {
+fn publish_as(
+    directory: &Directory,
+    dump: &mut Temporary,
+    name: &str,
+    meta: &mut meta::Meta,
+    will_show: impl Fn(),
+) -> Result<bool, Problem> {
     if directory.has(name) {
         return Ok(false);
     }
     let beside = format!("{name}{}", naming::SIDECAR_SUFFIX);
     let failed = |errno| Problem::errno("give a dump its name in", directory.path(), errno);
-    match write_sidecar(directory, directory.temporary(SIDECAR)?, name, meta)?.name(&beside) {
+    let mut sidecar = write_sidecar(directory, directory.temporary(SIDECAR)?, name, meta)?;
+    will_show();
+    match sidecar.name(&beside) {
         Err(Errno::EEXIST) => return Ok(false),
         named => named.map_err(failed)?,
     }

@@ -6,9 +6,10 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from conftest import check_dump, names
+from conftest import DEADLINE, check_dump, children, eventually, names
 
 
 def test_a_signal_makes_a_whole_dump(armed):
@@ -132,3 +133,32 @@ def test_inline_gives_the_same_kind_of_file(worker):
         "skipped_objects": [],
     }
     assert meta["timings"]["pause_ns"] >= meta["timings"]["walk_ns"] > 0
+
+
+def test_who_sees_the_file_and_asks_again_gets_another(armed):
+    """At once, by whoever watches the directory: the dump that is just being published is not asked for twice."""
+    for number in range(1, 101):
+        armed.kill()
+        # Not by asking the worker, which would give the dump time to end.
+        deadline = time.monotonic() + DEADLINE
+        while sum(name.endswith(".dump") for name in os.listdir(armed.directory)) < number:
+            assert time.monotonic() < deadline, f"there is no dump {number}: its signal was merged"
+    status = armed.finished(100)
+    assert (status["dumps_started"], status["signals"]) == (100, 100)
+    assert status["signals_merged"] == 0
+
+
+def test_a_dump_into_another_file_does_not_answer_a_signal(armed):
+    """Who signals waits for a file in the directory; a call that writes its own elsewhere gives none."""
+    armed.grow(300_000)
+    own = armed.directory / "elsewhere.json"
+    armed.send(f"heapsee.dump_all_objects({str(own)!r})")
+    child = eventually(lambda: children(armed.pid), "the dump has begun")[0]
+    os.kill(child, signal.SIGSTOP)
+    armed.kill()
+    os.kill(child, signal.SIGCONT)
+    armed.receive()
+    status = armed.finished(2)
+    assert (status["dumps_started"], status["signals_merged"]) == (2, 0)
+    check_dump(status["last_path"])
+    assert own.stat().st_size > 0

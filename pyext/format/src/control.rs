@@ -86,6 +86,7 @@ impl<const N: usize> Text<N> {
 
 /// The page itself, as worker and child see it.
 #[repr(C)]
+#[cfg_attr(test, derive(Default))]
 pub struct ControlPage {
     /// [`MAGIC`]; written last, so a page with it is a whole page.
     pub magic: AtomicU64,
@@ -150,6 +151,9 @@ pub struct ControlPage {
     pub checks_asked: AtomicU64,
     /// The number of the last such question that the watcher has answered, by setting `armed`.
     pub checks_answered: AtomicU64,
+    /// Number of the last dump that no signal is merged into any more: it is getting its name, or was never meant for
+    /// the directory. A signal from then on asks for another dump.
+    pub closed: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ControlPage>() <= PAGE_SIZE);
@@ -169,6 +173,23 @@ impl ControlPage {
         self.started_at.store(at_ns, Relaxed);
         self.set_state(State::WaitingForGil);
         self.started.fetch_add(1, AcqRel) + 1
+    }
+
+    /// Is a dump under way that a signal would be merged into? Async-signal-safe.
+    pub fn takes_signals_in(&self) -> bool {
+        let started = self.started.load(Acquire);
+        started != self.finished.load(Acquire) && started != self.closed.load(Acquire)
+    }
+
+    /// From now on signals ask for another dump than the one under way. To be called before anybody can see its file:
+    /// who has seen it and asks again wants a newer one.
+    pub fn close(&self) {
+        self.closed.store(self.started.load(Relaxed), Release);
+    }
+
+    /// Makes the next [`ControlPage::begin`] one that no signal is merged into.
+    pub fn close_next(&self) {
+        self.closed.store(self.started.load(Relaxed) + 1, Release);
     }
 
     /// Ends the dump that [`ControlPage::begin`] began. `text` is the path for [`Outcome::Published`], else the reason.
@@ -214,6 +235,7 @@ pub struct ControlView {
     pub last_path: String,
     pub last_error: String,
     pub current_object: u64,
+    pub closed: u64,
 }
 
 /// Why bytes are no control page.
@@ -307,6 +329,7 @@ impl ControlView {
             last_path: text_at!(last_path, 1200),
             last_error: text_at!(last_error, 1024),
             current_object: u64_at!(current_object),
+            closed: u64_at!(closed),
         })
     }
 }
@@ -333,6 +356,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn signals_are_merged_until_the_file_shows() {
+        let page = ControlPage::default();
+        assert!(!page.takes_signals_in());
+        page.begin(1);
+        assert!(page.takes_signals_in());
+        page.close();
+        assert!(!page.takes_signals_in());
+        page.end(Outcome::Published, "a");
+        page.begin(2);
+        assert!(page.takes_signals_in());
+        page.end(Outcome::Failed, "b");
+        page.close_next();
+        assert!(!page.takes_signals_in());
+        page.begin(3);
+        assert!(!page.takes_signals_in());
+        page.end(Outcome::Published, "c");
+        page.begin(4);
+        assert!(page.takes_signals_in());
+    }
+
+    #[test]
     fn anything_but_a_page_is_refused() {
         assert_eq!(ControlView::decode(&[0; 10]), Err(ControlError::Short(10)));
         assert_eq!(ControlView::decode(&[0; PAGE_SIZE]), Err(ControlError::Magic));
@@ -346,9 +390,15 @@ mod tests {
         assert_eq!(ControlView::decode(&page), Err(ControlError::Value("state", 99)));
     }
 
+    impl<const N: usize> Default for Text<N> {
+        fn default() -> Self {
+            Text { seq: AtomicU32::new(0), len: AtomicU32::new(0), bytes: [const { AtomicU8::new(0) }; N] }
+        }
+    }
+
     #[test]
     fn texts_are_cut_at_a_character() {
-        let text: Text<4> = Text { seq: AtomicU32::new(0), len: AtomicU32::new(0), bytes: Default::default() };
+        let text: Text<4> = Text::default();
         text.set("abc\u{e9}");
         assert_eq!(text.get().as_deref(), Some("abc"));
         text.set("");

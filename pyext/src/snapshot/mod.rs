@@ -122,6 +122,10 @@ pub fn take(request: Request) -> Result<Option<PathBuf>, Problem> {
         .map_err(|error| Problem(format!("cannot make the control block (a memfd): {}", explain(&error))))?;
     page.gil_wait_ns.store(0, Relaxed);
     page.pause_ns.store(0, Relaxed);
+    if !matches!(request.target, Target::Directory(_)) {
+        // Who signals waits for a file in the directory.
+        page.close_next();
+    }
     let number = page.begin(request.at_ns);
     let _end = End { page, number };
     let from_signal = request.sender.is_some();

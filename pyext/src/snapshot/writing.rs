@@ -95,7 +95,7 @@ pub fn publish(job: &Job, output: Output, walked: Walked) -> Result<String, Prob
     (meta.counts, meta.threads, meta.roots) = (counts, threads, roots);
     (meta.types, meta.types_left_out) = (types, types_left_out);
     (meta.snapshot.skipped_types, meta.snapshot.skipped_objects) = (skipped_types, skipped_objects);
-    output.publish(&job.time, job.meta.process.pid, meta)
+    output.publish(&job.time, job.meta.process.pid, meta, || job.page.close())
 }
 
 fn pause(page: &ControlPage) -> u64 {

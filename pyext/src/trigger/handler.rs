@@ -5,9 +5,8 @@
 //! first installation; this module takes the handler out, puts it back at a re-installation, and refuses where the
 //! registry would call a handler that has no business there any more.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
-use heapsee_format::control::ControlPage;
 use signal_hook_registry::SigId;
 
 use super::wake;
@@ -21,8 +20,13 @@ static ARMED_PID: AtomicI32 = AtomicI32::new(0);
 /// a child that is not armed may still be its parent's (`vfork`).
 static EARLY_PID: AtomicI32 = AtomicI32::new(0);
 static EARLY: AtomicU64 = AtomicU64::new(0);
-/// A request waits for the watcher.
-static PENDING: AtomicBool = AtomicBool::new(false);
+/// One of the three below: whether a request waits for the watcher.
+static PENDING: AtomicU32 = AtomicU32::new(NOTHING);
+const NOTHING: u32 = 0;
+/// A handler is just noting down who asks.
+const NOTING: u32 = 1;
+/// A request waits.
+const WAITING: u32 = 2;
 static SENDER_PID: AtomicU32 = AtomicU32::new(0);
 static SENDER_UID: AtomicU32 = AtomicU32::new(0);
 static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
@@ -185,7 +189,7 @@ pub fn arm_in_child(page: &ControlPage) {
         return;
     }
     let early = EARLY.load(Relaxed);
-    let merged = early - u64::from(!PENDING.swap(true, AcqRel));
+    let merged = early - u64::from(PENDING.compare_exchange(NOTHING, WAITING, AcqRel, Relaxed).is_ok());
     page.signals.fetch_add(early, Relaxed);
     page.signals_merged.fetch_add(merged, Relaxed);
     wake::post(page);
@@ -198,12 +202,12 @@ pub fn disarm() {
 
 /// Where no watcher is: a request that waits was for one that has ended.
 pub fn forget_request() {
-    PENDING.store(false, Relaxed);
+    PENDING.store(NOTHING, Relaxed);
 }
 
 /// The request that waits, if one does. It goes on waiting until [`request_taken`].
 pub fn request() -> Option<Sender> {
-    PENDING.load(Acquire).then(|| Sender {
+    (PENDING.load(Acquire) == WAITING).then(|| Sender {
         pid: SENDER_PID.load(Relaxed),
         uid: SENDER_UID.load(Relaxed),
         at_ns: REQUESTED_AT.load(Relaxed),
@@ -212,7 +216,7 @@ pub fn request() -> Option<Sender> {
 
 /// The dump for the waiting request has a number now, or there will be none: the next signal is a new request.
 pub fn request_taken() {
-    PENDING.store(false, Release);
+    PENDING.store(NOTHING, Release);
 }
 
 /// Runs in the signal handler. The registry preserves `errno` around it.
@@ -233,11 +237,12 @@ fn on_signal(info: &libc::siginfo_t) {
         return;
     }
     page.signals.fetch_add(1, Relaxed);
-    if under_way(page) || PENDING.swap(true, AcqRel) {
+    if page.takes_signals_in() || PENDING.compare_exchange(NOTHING, NOTING, AcqRel, Relaxed).is_err() {
         page.signals_merged.fetch_add(1, Relaxed);
         return;
     }
     remember_sender(info);
+    PENDING.store(WAITING, Release);
     wake::post(page);
 }
 
@@ -248,10 +253,6 @@ fn remember_sender(info: &libc::siginfo_t) {
     SENDER_PID.store(pid as u32, Relaxed);
     SENDER_UID.store(uid, Relaxed);
     REQUESTED_AT.store(clock::now_ns(), Relaxed);
-}
-
-fn under_way(page: &ControlPage) -> bool {
-    page.started.load(Acquire) != page.finished.load(Acquire)
 }
 
 /// Was it sent by somebody (not raised by a timer), and by somebody who may?
