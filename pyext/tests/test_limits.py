@@ -2,13 +2,17 @@
 
 import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import SECCOMP, Worker, WorkerError, check_dump
+from conftest import SECCOMP, Worker, WorkerError, check_dump, names
 
 EPERM, EAGAIN, ENOMEM, ENOSYS = 1, 11, 12, 38
 #: Threads share memory (CLONE_VM); what does not is a process.
+#: A user that nobody is, and who so has no processes.
+SOMEBODY = 54321
 NO_PROCESSES = "refuse('clone', {error}, without=0x100)"
 
 
@@ -37,6 +41,58 @@ def test_no_processes_left(worker):
     status = worker.dump()
     assert re.search(r"cannot clone the process for a snapshot: .*EAGAIN.*ulimit -u", status["last_error"])
     assert (status["last_path"], worker("result = 6 * 7")) == (None, 42)
+
+
+@pytest.fixture
+def unprivileged():
+    """A worker that has become a user who has nothing else: most limits do not bind root."""
+    directory = Path(tempfile.mkdtemp(prefix="heapsee-limits-"))
+    os.chown(directory, SOMEBODY, SOMEBODY)
+    worker = Worker(directory)
+    worker.install()
+    worker(f"import resource; os.setgroups([]); os.setgid({SOMEBODY}); os.setuid({SOMEBODY})")
+    yield worker
+    worker.close()
+    shutil.rmtree(directory)
+
+
+def test_a_worker_that_gave_up_root_is_dumped(unprivileged):
+    path = Path(unprivileged.dump()["last_path"])
+    check_dump(path)
+    assert path.stat().st_uid == SOMEBODY
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [(0, "cannot start the thread that asks for the GIL"), (1, "cannot clone the process for a snapshot")],
+    ids=["no thread", "no process"],
+)
+def test_the_limit_of_processes_is_reached(unprivileged, more, reason):
+    """Threads count as well: the worker's own two, the one that asks for the GIL, and the copy."""
+    unprivileged(
+        "before = resource.getrlimit(resource.RLIMIT_NPROC)\n"
+        f"resource.setrlimit(resource.RLIMIT_NPROC, ({2 + more}, before[1]))"
+    )
+    status = unprivileged.dump()
+    assert re.search(rf"{reason}: .*EAGAIN.*ulimit -u", status["last_error"])
+    assert (status["last_path"], status["armed"], names(unprivileged.directory)) == (None, True, [])
+    unprivileged("resource.setrlimit(resource.RLIMIT_NPROC, before)")
+    check_dump(unprivileged.dump()["last_path"])
+
+
+def test_the_limit_of_address_space_is_reached(armed):
+    """For the copy it holds as well: it says that it has run out of memory, and the worker goes on."""
+    armed(
+        "import resource\n"
+        "before = resource.getrlimit(resource.RLIMIT_AS)\n"
+        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + (16 << 20), before[1]))"
+    )
+    status = armed.dump()
+    assert re.search("the dump child ran out of memory, .*ulimit -v", status["last_error"])
+    assert (status["last_path"], names(armed.directory)) == (None, [])
+    armed("resource.setrlimit(resource.RLIMIT_AS, before)")
+    check_dump(armed.dump()["last_path"])
 
 
 def test_no_memfd(worker):
