@@ -1,6 +1,6 @@
 # The verbs of heapsee. Each works from a fresh clone and sets up what it needs in build/ and target/.
 PYTHON ?= python3
-VERBS = setup build test demo demo-agent bench bench-analyzer fuzz soak lint fmt clean
+VERBS = setup build test demo demo-agent bench bench-analyzer fuzz soak memcheck lint fmt clean
 
 .PHONY: help $(VERBS)
 
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-analyzer  the reader alone, at several sizes, with and without its index  (OBJECTS='400000 4000000')"
 	@echo "make fuzz    files that are nearly dumps, tens of thousands of them  (HEAPSEE_FUZZ_ROUNDS=20000)"
 	@echo "make soak    one worker, dumped thousands of times: does anything grow?  (HEAPSEE_SOAK=5000)"
+	@echo "make memcheck  the extension under valgrind, with each CPython"
 	@echo "make lint    formatting, clippy, ruff, mypy"
 	@echo "make fmt     formats Rust and Python"
 	@echo "make clean   removes build/ and target/"
