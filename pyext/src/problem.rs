@@ -52,7 +52,9 @@ fn advice(errno: Errno) -> Option<&'static str> {
         Errno::ENFILE => "the machine's limit of open files is reached",
         Errno::ENAMETOOLONG => "choose a shorter directory name",
         Errno::ENOMEM => "the machine or the worker's cgroup is out of memory",
-        Errno::EAGAIN => "the limit of processes or threads (ulimit -u, pids.max) or of address space (ulimit -v) is reached",
+        Errno::EAGAIN => {
+            "the limit of processes or threads (ulimit -u, pids.max) or of address space (ulimit -v) is reached"
+        }
         Errno::EIO => "look at the machine's disks and its kernel log",
         _ => return None,
     })

@@ -83,7 +83,9 @@ impl End {
                 format!("the dump child crashed ({signal}), {far}{visiting}; the worker is unharmed")
             }
             Some(WaitStatus::Exited(_, arena::EXIT_OUT_OF_MEMORY)) => {
-                format!("the dump child ran out of memory, {far}: raise the limit of the worker's memory (its cgroup's, or ulimit -v)")
+                format!(
+                    "the dump child ran out of memory, {far}: raise the limit of the worker's memory (its cgroup's, or ulimit -v)"
+                )
             }
             Some(WaitStatus::Exited(_, code)) => format!("the dump child ended with exit code {code}, {far}{visiting}"),
             _ => format!("the dump child is gone, {far}, and somebody else has waited for it"),
