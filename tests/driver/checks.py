@@ -22,6 +22,7 @@ from environments import (
     worker_environment,
 )
 from lanes import Job, run_all
+from memcheck import check_memory, has_valgrind
 from pythons import Python
 from source_distribution import check_source_distribution
 from tally import Tally
@@ -88,6 +89,7 @@ def test() -> None:
     for python in pythons:
         plan_worker(plan, python)
     plan_agent(plan)
+    plan_memcheck(plan)
     plan.carry_out()
 
 
@@ -136,6 +138,16 @@ def plan_worker(plan: Plan, python: Python) -> None:
         env = {"HEAPSEE_MELIAE_PYTHON": str(oracle or "")}
         action = partial(pytest, python.minor, f"venv-{python.minor}", *arguments, env=env)
         plan.add(f"CPython {python.minor}: {what}", action, *needs)
+
+
+def plan_memcheck(plan: Plan) -> None:
+    """The extension under valgrind, where that is."""
+    newest = plan.machine.newest
+    if not has_valgrind():
+        say("not on this machine, so the extension is not run under it: valgrind (Debian: apt-get install valgrind)")
+        return
+    action = partial(check_memory, interpreter_of(f"venv-{newest.minor}"))
+    plan.add("memcheck: the extension under valgrind", action, environment(newest))
 
 
 def plan_servers(plan: Plan, python: Python) -> None:

@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from checks import PYTHON_SOURCES, RELEASE, build, lint, test
-from console import BUILD, ROOT, StepError, run, say, shown
+from checks import PYTHON_SOURCES, RELEASE, build, lint, pytest, test
+from console import BUILD, ROOT, StepError, heading, run, say, shown
 from environments import (
     add_servers,
     announce,
@@ -23,8 +23,10 @@ from environments import (
     tools_environment,
     worker_environment,
 )
+from memcheck import check_memory, has_valgrind
 
 FUZZ_ROUNDS = os.environ.get("HEAPSEE_FUZZ_ROUNDS", "20000")
+SOAK_DUMPS = os.environ.get("HEAPSEE_SOAK", "5000")
 
 
 def setup() -> None:
@@ -100,6 +102,24 @@ def fuzz() -> None:
     )
 
 
+def soak() -> None:
+    """One worker dumped thousands of times; in the tests it is a few hundred."""
+    newest = survey().newest
+    build()
+    worker_environment(newest)
+    env = {"HEAPSEE_SOAK": SOAK_DUMPS}
+    pytest(newest.minor, f"venv-{newest.minor}", "tests/e2e/test_soak.py", "-s", env=env)
+
+
+def memcheck() -> None:
+    """The extension under valgrind, with each CPython."""
+    if not has_valgrind():
+        raise StepError("valgrind is not on PATH: apt-get install valgrind")
+    for python in survey().workers.values():
+        heading(f"CPython {python.minor}: memcheck")
+        check_memory(worker_environment(python))
+
+
 def clean() -> None:
     """Removes everything that was built."""
     for folder in (BUILD, ROOT / "target"):
@@ -115,6 +135,8 @@ VERBS: dict[str, Callable[[], object]] = {
     "bench": bench,
     "bench-analyzer": bench_analyzer,
     "fuzz": fuzz,
+    "soak": soak,
+    "memcheck": memcheck,
     "lint": lint,
     "fmt": fmt,
     "clean": clean,
