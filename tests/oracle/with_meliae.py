@@ -1,16 +1,15 @@
-"""Loads a dump in both of meliae's modes, on CPython 3.8, and prints what it makes of it, as JSON.
+"""Loads a dump in both of meliae's modes and prints what it makes of it, as JSON.
 
-Usage: ``python with_meliae.py FILE``
+Usage: ``python with_meliae.py FILE``, on CPython 3.8, or on 2.7 for a dump that was made there.
 """
 
 import json
 import sys
-from typing import Any, Dict
 
 from meliae import loader
 
 
-def summarize(path: str, using_json: bool) -> Dict[str, Any]:
+def summarize(path, using_json):  # type: (str, bool) -> object
     """The numbers that meliae's `summarize` collects; printing it raises on Python 3, collecting does not."""
     manager = loader.load(path, using_json=using_json, show_prog=False, collapse=False)
     summary = manager.summarize()

@@ -106,6 +106,15 @@ pub struct Rows {
 const RECENT_TYPES: usize = 256;
 
 impl Rows {
+    /// Bytes that they take.
+    pub fn memory(&self) -> u64 {
+        let words = self.types.len() + self.text_ends.len() + self.ref_ends.len();
+        let narrow = self.sizes.low.len() + self.lengths.low.len();
+        let wide = 2 * (self.sizes.wide.len() + self.lengths.wide.len());
+        let long = self.addresses.len() + self.refs.len() + wide;
+        (4 * (words + narrow) + 8 * long + self.texts.len()) as u64
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.addresses.len()

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::input::Stream;
+use super::memory::Budget;
 use super::parts::Part;
 use super::{LoadError, LoadOptions};
 use crate::heap::Rows;
@@ -37,12 +38,13 @@ pub(super) fn read_plain(
     options: &LoadOptions<'_>,
 ) -> Result<Vec<Part>, LoadError> {
     let done = AtomicU64::new(0);
+    let budget = Budget::now();
     (0..size.div_ceil(BLOCK))
         .into_par_iter()
         .map_init(<(Vec<u8>, Rows)>::default, |(buffer, scratch), i| {
             let block = i * BLOCK..((i + 1) * BLOCK).min(size);
             let lines = read_lines(path, file, size, block.clone(), buffer)?;
-            let part = Part::parse(lines.1, lines.0, scratch);
+            let part = parse_within(&budget, path, lines.1, lines.0, scratch)?;
             let now = done.fetch_add(block.end - block.start, Ordering::Relaxed) + block.end - block.start;
             if let Some(progress) = options.progress {
                 progress(now, size);
@@ -50,6 +52,14 @@ pub(super) fn read_plain(
             Ok(part)
         })
         .collect()
+}
+
+/// Parses whole lines that start at byte `offset`, unless what was parsed takes more memory than there is.
+fn parse_within(budget: &Budget, path: &Path, text: &[u8], offset: u64, scratch: &mut Rows) -> Result<Part, LoadError> {
+    let part = Part::parse(text, offset, scratch);
+    let memory = |limit| LoadError::Memory { path: path.to_path_buf(), limit };
+    budget.take(part.rows.memory()).map_err(memory)?;
+    Ok(part)
 }
 
 /// The lines that start in `block`, and the byte at which the first one does.
@@ -116,6 +126,7 @@ pub(super) fn read_stream(
     let taken = stream.taken;
     let broken = Mutex::new(None);
     let blocks = Blocks { path, text: stream.text, rest: Vec::new(), offset: 0, broken: &broken, ended: false };
+    let budget = Budget::now();
     let mut parts: Vec<(usize, Part)> = blocks
         .enumerate()
         .par_bridge()
@@ -123,9 +134,9 @@ pub(super) fn read_stream(
             if let Some(progress) = options.progress {
                 progress(taken.load(Ordering::Relaxed), size);
             }
-            (i, Part::parse(&block, offset, scratch))
+            Ok((i, parse_within(&budget, path, &block, offset, scratch)?))
         })
-        .collect();
+        .collect::<Result<_, LoadError>>()?;
     parts.sort_unstable_by_key(|&(i, _)| i);
     let broken = broken.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     match broken {

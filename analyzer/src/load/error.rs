@@ -68,6 +68,14 @@ pub enum LoadError {
         /// Where the line starts.
         byte: u64,
     },
+    /// More than there is memory for.
+    #[error("{}: its objects take more than the {} MB of memory that may be used for them; read it on a larger machine, or raise the limit (a heap takes about 160 bytes an object and 16 a reference)", path.display(), limit >> 20)]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that may be used.
+        limit: u64,
+    },
     /// More than the ids can count.
     #[error("{}: {error}", path.display())]
     TooLarge {

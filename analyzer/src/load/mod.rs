@@ -9,6 +9,7 @@ mod block;
 mod error;
 mod index;
 mod input;
+mod memory;
 mod parts;
 mod sidecar;
 #[cfg(test)]

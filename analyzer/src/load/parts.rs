@@ -7,6 +7,8 @@ use heapsee_format::{parse, tolerant};
 use super::LoadError;
 use crate::heap::Rows;
 
+/// In UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How many broken lines are told of one by one.
 const SHOWN: usize = 3;
 
@@ -35,6 +37,8 @@ pub(super) struct Part {
     cut: Option<Broken>,
     /// Whether there are bytes that no text file has.
     binary: bool,
+    /// Whether it begins as text of two bytes a character does.
+    wide: bool,
 }
 
 impl Part {
@@ -44,8 +48,17 @@ impl Part {
         let mut part = Part { text_size: text.len() as u64, rows, ..Part::default() };
         part.sum.update(text);
         let mut at = 0;
-        while let Some(rest @ [_, ..]) = text.get(at..) {
+        if offset == 0 {
+            // What some editors put at the beginning of a file.
+            at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+            part.wide = text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]);
+        }
+        while let Some(rest @ [first, ..]) = text.get(at..) {
             part.lines += 1;
+            if *first == b'\n' {
+                at += 1;
+                continue;
+            }
             at += match parse::parse(rest, part.rows.refs_mut()) {
                 Some((line, taken)) => {
                     part.rows.push_parsed(&line);
@@ -133,7 +146,9 @@ fn sum(parts: &[Part]) -> u32 {
 }
 
 fn not_a_dump(path: &Path, parts: &[Part], lines: u64, first: Option<String>, cut: Option<&str>) -> LoadError {
-    let detail = if parts.iter().any(|part| part.binary) {
+    let detail = if parts.first().is_some_and(|part| part.wide) {
+        "it is UTF-16 text, which `iconv -f UTF-16 -t UTF-8` makes readable".to_owned()
+    } else if parts.iter().any(|part| part.binary) {
         "it is binary".to_owned()
     } else if let Some(first) = first {
         format!("none of its {lines} lines is an object ({first})")

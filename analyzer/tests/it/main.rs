@@ -4,6 +4,8 @@ mod asked;
 mod columns;
 mod diff;
 mod fuzz;
+mod golden;
+mod hostile;
 mod index;
 mod packages;
 mod reconcile;

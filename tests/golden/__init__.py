@@ -1,0 +1,1 @@
+"""What the golden dumps in ``analyzer/tests/golden`` are made with."""
