@@ -7,6 +7,9 @@ some of them, :data:`heard` would tell: a walk runs no Python code.
 import truth_zoo_code
 import truth_zoo_data
 import truth_zoo_instances
+import truth_zoo_library
+import truth_zoo_modern
+import truth_zoo_shapes
 from truth_zoo_classes import bombs, heard
 
 __all__ = ["bombs", "heard", "specimens"]
@@ -25,5 +28,11 @@ def specimens():
         truth_zoo_instances.instances,
         truth_zoo_instances.references,
         truth_zoo_instances.iterators,
+        truth_zoo_shapes.shapes,
+        truth_zoo_shapes.unions,
+        truth_zoo_modern.modern,
+        truth_zoo_modern.contexts,
+        truth_zoo_modern.suspended,
+        truth_zoo_library.library,
     )
     return {label: item for part in parts for label, item in part().items()}

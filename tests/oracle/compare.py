@@ -1,7 +1,7 @@
 """Dumps a heap from inside and compares the file with the objects themselves, one by one.
 
-``python -m oracle.compare HEAP FILE`` (HEAP: ``django_heap`` or ``app_heap``) prints, as JSON, how many objects were
-compared and every difference.
+``python -m oracle.compare HEAP FILE`` (HEAP: one of `HEAPS`) prints, as JSON, how many objects were compared and every
+difference.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 import heapsee
 from harness import dumps
-from oracle import app_heap, django_heap, reference
+from oracle import app_heap, django_heap, extension_heap, reference
 
 
 def closure(start: list[Any]) -> dict[int, Any]:
@@ -38,8 +38,9 @@ def is_comparable(item: object) -> bool:
 
     It cannot of running frames, which go on, nor of static types, whose own traverse must not be called from outside.
     """
-    is_static_type = isinstance(item, type) and not item.__flags__ & reference.HEAP_TYPE
-    return not is_static_type and not isinstance(item, types.FrameType)
+    # By their types: a proxy says that it is an instance of what it stands for.
+    is_static_type = issubclass(type(item), type) and not cast(type, item).__flags__ & reference.HEAP_TYPE
+    return not is_static_type and type(item) is not types.FrameType
 
 
 Expected = tuple[str, int, Optional[bytes]]
@@ -80,7 +81,11 @@ def difference(line: dict[str, Any], expected: Expected, item: object) -> dict[s
     return found
 
 
-HEAPS: dict[str, Callable[[], list[Any]]] = {"django_heap": django_heap.use, "app_heap": app_heap.use}
+HEAPS: dict[str, Callable[[], list[Any]]] = {
+    "django_heap": django_heap.use,
+    "app_heap": app_heap.use,
+    "extension_heap": extension_heap.use,
+}
 
 
 def main(heap: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A heap like a real site's: Django is imported, configured, given tables and rows, and asked for pages.
+"""A heap like a real site's: Django is imported, configured, given tables and rows, asked for pages and administered.
 
 ``python -m oracle.django_heap FILE`` makes one and dumps it.
 """
@@ -20,14 +20,35 @@ def configure() -> None:
         SECRET_KEY="for tests only",
         ALLOWED_HOSTS=["testserver"],
         ROOT_URLCONF=__name__,
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+        INSTALLED_APPS=[
+            "django.contrib.admin",
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.messages",
+            "django.contrib.sessions",
+        ],
         MIDDLEWARE=[
             "django.contrib.sessions.middleware.SessionMiddleware",
             "django.middleware.common.CommonMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
         ],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+        STATIC_URL="static/",
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
+        ],
     )
     django.setup()
 
@@ -58,6 +79,8 @@ def make_models() -> tuple[Any, Any]:
 def use() -> list[Any]:
     """Runs the site for a while. Returns what a site holds on to: rows, responses, a query."""
     configure()
+    from django.contrib import admin
+    from django.contrib.auth import get_user_model
     from django.core.management import call_command
     from django.http import HttpResponse
     from django.template import engines
@@ -76,11 +99,20 @@ def use() -> list[Any]:
         books = book_model.objects.select_related("author").order_by("title")[:20]
         return HttpResponse(engines["django"].from_string(TEMPLATE).render({"books": books}, request))
 
-    globals()["urlpatterns"] = [path("", page)]
+    globals()["urlpatterns"] = [path("", page), path("admin/", admin.site.urls)]
     client = Client()
     responses = [client.get("/") for _ in range(5)]
     assert all(response.status_code == 200 and b"BOOK 0" in response.content for response in responses)
-    return [client, responses, list(book_model.objects.all()), book_model.objects.filter(author__name="author 3")]
+    client.force_login(get_user_model().objects.create_superuser("admin"))
+    administered = [client.get(f"/admin/{place}") for place in ("", "auth/user/", "auth/user/1/change/")]
+    assert all(response.status_code == 200 for response in administered)
+    return [
+        client,
+        responses,
+        administered,
+        list(book_model.objects.all()),
+        book_model.objects.filter(author__name="author 3"),
+    ]
 
 
 def main(path: str) -> None:

@@ -12,7 +12,7 @@ import sys
 import types
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 WORD = ctypes.sizeof(ctypes.c_void_p)
 HEAP_TYPE = 1 << 9
@@ -109,12 +109,12 @@ def referents(item: object) -> Counter[int]:
     """Addresses of what an object refers to, with repeats."""
     visited = Counter(id(referent) for referent in gc.get_referents(item))
     kind = type(item)
-    if isinstance(item, dict):
-        names = Counter(id(key) for key in dict.keys(item))
-        values = Counter(id(value) for value in dict.values(item))
+    if issubclass(kind, dict):
+        names = Counter(id(key) for key in dict.keys(cast("dict[Any, Any]", item)))
+        values = Counter(id(value) for value in dict.values(cast("dict[Any, Any]", item)))
         # The traverse of a dict leaves the keys out when all are strings; that of an OrderedDict visits each once more,
         # for the list that keeps the order. A dump has each key once.
-        often = names + names if isinstance(item, OrderedDict) else names
+        often = names + names if issubclass(kind, OrderedDict) else names
         visited = visited - values - often + names + values
     inline = inline_values(item)
     if inline:
@@ -133,8 +133,9 @@ def referents(item: object) -> Counter[int]:
 def neighbours(item: object) -> Iterator[object]:
     """The referents themselves, to walk on."""
     yield from gc.get_referents(item)
-    if isinstance(item, dict):
-        yield from dict.keys(item)
+    # By the type: a proxy says that it is an instance of what it stands for.
+    if issubclass(type(item), dict):
+        yield from dict.keys(cast("dict[Any, Any]", item))
     inline = inline_values(item)
     if inline:
         yield from (object_at(name) for name, _ in inline[0])
