@@ -55,7 +55,7 @@ def check_memory(interpreter: Path) -> str:
 
 def watch(interpreter: Path, mode: str, folder: Path) -> None:
     """Runs the program under valgrind, which leaves a log for each process."""
-    command = [
+    command: list[str | Path] = [
         "valgrind",
         "--quiet",
         "--error-limit=no",

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
+use heapsee_format::control::ControlPage;
 use signal_hook_registry::SigId;
 
 use super::wake;
