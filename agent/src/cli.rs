@@ -172,6 +172,17 @@ const CHECK_CONFIG_JSON: &str = "\
 JSON (schema heapsee.agent.check-config/1): {schema, file, ok, problems: [{line, column, reason, fix}]}.
 Exit code 10 if there is a mistake, with or without --json.";
 
+/// How a verb that changes something can be asked to go about it.
+#[derive(Args, Debug)]
+pub struct Output {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON (its fields: see --help)
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `collect`.
 #[derive(Args, Debug)]
 #[command(after_help = COLLECT_EXAMPLES, after_long_help = format!("{COLLECT_EXAMPLES}\n\n{COLLECT_MORE}\n\n{}", exit::help()))]
@@ -235,12 +246,8 @@ pub struct ShipArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=604_800))]
     pub retry: u64,
-    /// Show what would be sent, and send nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print JSON (its fields: see --help)
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: Output,
     /// Say nothing but errors
     #[arg(long, short)]
     pub quiet: bool,
@@ -256,9 +263,10 @@ const SHIP_MORE: &str = "\
 Each dump goes to URL/APP/HOST/TIME-PID/, its manifest last; it counts as shipped once every file was read back from
 there and has the right SHA-256. shipped.json beside it then says so. What was interrupted is gone on with.
 
-Credentials come from where each provider's tools take them: the environment (AWS_ACCESS_KEY_ID, …;
-GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT_NAME, …), web identity, container or instance roles.
-They need to write, read and abort uploads below URL.
+Credentials come from where each provider's tools take them. S3: AWS_ACCESS_KEY_ID and so on, else the profile
+(AWS_PROFILE) of ~/.aws/credentials and ~/.aws/config, web identity, a container's or an instance's role. GCS:
+GOOGLE_APPLICATION_CREDENTIALS, gcloud's own file, the instance's account. Azure: AZURE_STORAGE_ACCOUNT_NAME with
+AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, a client's secret, workload or managed identity. They need to write, read and abort uploads below URL.
 
 With --json: {schema: heapsee.agent.ship/1, dumps: [{path, destination, state: shipped, failed or waiting, error}]}.";
 
@@ -296,12 +304,8 @@ pub struct PruneArgs {
     /// Where collected dumps are kept, if not where the configuration says
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// Show what would be deleted, and delete nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print JSON (its fields: see --help)
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 const PRUNE_EXAMPLES: &str = "\
@@ -331,12 +335,8 @@ pub struct SweepArgs {
     /// Where collected dumps are kept
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// Show what would be removed, and remove nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print JSON (its fields: see --help)
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 const SWEEP_EXAMPLES: &str = "\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import urllib.request
@@ -126,6 +127,31 @@ def test_metrics_are_read_by_prometheus_own_parser_and_alerts_use_no_others(tmp_
     used = set(re.findall(r"heapsee_agent_\w+", ALERTS.read_text() + DASHBOARD.read_text()))
     assert used, "no metric is used"
     assert used <= known, used - known
+
+
+@pytest.mark.promtool
+def test_alerts_say_what_they_are_to_say() -> None:
+    tool = Path(os.environ["HEAPSEE_PROMTOOL"])
+    binaries.run(tool, "check", "rules", "--lint-fatal", ALERTS).check()
+    tested = ALERTS.with_name("heapsee-agent.test.yml")
+    done = binaries.run(tool, "test", "rules", tested)
+    assert done.code == 0, done.out + done.err
+    names = {rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+    fired = {
+        case["alertname"] for test in yaml.safe_load(tested.read_text())["tests"] for case in test["alert_rule_test"]
+    }
+    assert fired == names
+
+
+@pytest.mark.promtool
+def test_the_dashboard_asks_what_prometheus_understands(tmp_path: Path) -> None:
+    targets = [target for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel["targets"]]
+    # As Grafana puts in what the person in front of it has chosen.
+    asked = [target["expr"].replace("$__rate_interval", "5m").replace("$instance", ".*") for target in targets]
+    rules = [{"record": f"asked:{number}", "expr": expr} for number, expr in enumerate(asked)]
+    path = tmp_path / "asked.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    binaries.run(Path(os.environ["HEAPSEE_PROMTOOL"]), "check", "rules", path).check()
 
 
 def test_alerts_have_their_runbook() -> None:

@@ -13,10 +13,12 @@ from environments import (
     Machine,
     add_servers,
     announce,
+    azurite,
     build_environment,
     deploy_environment,
     interpreter_of,
     oracle_environment,
+    promtool,
     survey,
     tools_environment,
     worker_environment,
@@ -162,20 +164,38 @@ def plan_agent(plan: Plan) -> None:
     newest = plan.machine.newest
     plan.add(DEPLOY, partial(deploy_environment, plan.machine))
     plan.add("deploy: the files, by their own tools", check_deploy, BINARIES, DEPLOY)
-    env = {"HEAPSEE_WORKER_PYTHON": str(interpreter_of(f"venv-{newest.minor}"))}
-    action = partial(pytest, "agent", "venv-deploy", "tests/agent", env=env)
+    action = partial(check_agent, interpreter_of(f"venv-{newest.minor}"))
     plan.add("agent: storage and encryption", action, BINARIES, DEPLOY, environment(newest))
     tools = interpreter_of("venv-tools")
     plan.add("source distribution", partial(check_source_distribution, tools, newest), TOOLS)
 
 
 def check_deploy() -> str:
-    """What is under deploy/. Only where systemd is can its unit be verified."""
-    has_systemd = shutil.which("systemd-analyze") is not None
-    if not has_systemd:
+    """What is under deploy/. Only where systemd is can its unit be verified, and alerts only where promtool is."""
+    left_out = []
+    if shutil.which("systemd-analyze") is None:
         say("not on this machine, so not tested: the systemd unit (Debian: apt-get install systemd)")
-    chosen = () if has_systemd else ("-m", "not systemd")
-    return pytest("deploy", "venv-deploy", "tests/deploy", *chosen)
+        left_out.append("not systemd")
+    tool = promtool()
+    if tool is None:
+        say("not on this machine, so not tested: what the alerts say (Debian: apt-get install prometheus)")
+        left_out.append("not promtool")
+    chosen = ("-m", " and ".join(left_out)) if left_out else ()
+    return pytest("deploy", "venv-deploy", "tests/deploy", *chosen, env={"HEAPSEE_PROMTOOL": str(tool or "")})
+
+
+def check_agent(worker: Path) -> str:
+    """The agent against servers and programs of others, with dumps of a real worker; Azure's only where npm is."""
+    server = azurite()
+    if server is None:
+        say("not on this machine, so not tested: shipping to Azure (Debian: apt-get install npm)")
+    env = {
+        "HEAPSEE_WORKER_PYTHON": str(worker),
+        "HEAPSEE_AZURITE": str(server or ""),
+        "HEAPSEE_DEPLOY_PYTHON": str(interpreter_of("venv-deploy")),
+    }
+    chosen = () if server else ("-m", "not azurite")
+    return pytest("agent", "venv-deploy", "tests/agent", *chosen, env=env)
 
 
 def pytest(label: str, environment: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:

@@ -18,6 +18,7 @@ from console import BUILD, ROOT, StepError, run, say
 from pythons import ORACLE, SUPPORTED, Python, find, find_supported
 
 REQUIREMENTS = ROOT / "tests" / "requirements"
+AZURITE = "azurite@3.37.0"
 EXTENSION_SOURCES = ("Cargo.toml", "Cargo.lock", "pyext")
 IGNORED_FOLDERS = {"__pycache__", "tests", "target", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 
@@ -186,3 +187,39 @@ def bench_environment(machine: Machine) -> Path:
 def deploy_environment(machine: Machine) -> Path:
     """The interpreter that has what deploy/ is checked with, and an S3 server."""
     return make_environment("venv-deploy", machine.newest, "deploy.txt")
+
+
+def azurite() -> Path | None:
+    """Azure's storage on loopback, of npm's; None where there is no npm."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return None
+    folder = BUILD / "azurite"
+    stamp = folder / "made.stamp"
+    if not up_to_date(stamp, AZURITE):
+        say(f"making build/azurite with {AZURITE}")
+        folder.mkdir(parents=True, exist_ok=True)
+        run([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, AZURITE], quiet=True)
+        stamp.write_text(AZURITE)
+    return folder / "node_modules" / ".bin" / "azurite-blob"
+
+
+def promtool() -> Path | None:
+    """Prometheus' own checker: this machine's, else Debian's, unpacked but not installed; None where neither is."""
+    found = shutil.which("promtool")
+    if found:
+        return Path(found)
+    folder = BUILD / "prometheus"
+    tool = folder / "usr" / "bin" / "promtool"
+    if tool.is_file():
+        return tool
+    if shutil.which("apt-get") is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        run(["sh", "-c", f"cd '{folder}' && apt-get -qq download prometheus"], quiet=True)
+        (package,) = folder.glob("prometheus_*.deb")
+        run(["dpkg", "--extract", package, folder], quiet=True)
+    except (StepError, ValueError):
+        return None
+    return tool if tool.is_file() else None

@@ -38,6 +38,9 @@ pub fn run(args: &CollectArgs) -> Result<(), Failure> {
                 if let Originals::Stuck(why) = &stored.originals {
                     talk(args, why);
                 }
+                for caveat in &stored.manifest.snapshot.caveats {
+                    talk(args, &format!("beware of this dump: {caveat}"));
+                }
             }
             Err(failure) => {
                 // The last one is told by the exit.

@@ -61,6 +61,9 @@ fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, 
     };
     let stored = intake.run(&published, stop, progress)?;
     progress.say(&summary(&stored));
+    for caveat in &stored.manifest.snapshot.caveats {
+        progress.say(&format!("beware of this dump: {caveat}"));
+    }
     Ok(stored)
 }
 

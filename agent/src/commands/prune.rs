@@ -22,7 +22,7 @@ pub fn run(args: &PruneArgs) -> Result<(), Failure> {
         |error: io::Error| Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", root.display()));
     let catalog = Catalog::read(&root, &host).map_err(unreadable)?;
     let keeper = Keeper { root: &root, host: &host, limits: &config.retention, ships: config.ship.is_some() };
-    let outcome = if args.dry_run { keeper.look(&catalog, None) } else { keeper.tidy(&catalog) };
+    let outcome = if args.output.dry_run { keeper.look(&catalog, None) } else { keeper.tidy(&catalog) };
     let outcome = outcome.map_err(unreadable)?;
     report(args, &outcome)?;
     if let Some(words) = outcome.exceeded() {
@@ -59,10 +59,10 @@ fn report(args: &PruneArgs, outcome: &Outcome) -> Result<(), Failure> {
         bytes: *bytes,
         reason: reason.to_string(),
     });
-    if args.json {
+    if args.output.json {
         let exceeded = outcome.exceeded.iter().map(ToString::to_string).collect();
         let report =
-            Report { schema: "heapsee.agent.prune/1", dry_run: args.dry_run, deleted: rows.collect(), exceeded };
+            Report { schema: "heapsee.agent.prune/1", dry_run: args.output.dry_run, deleted: rows.collect(), exceeded };
         return print(&json(&report)?);
     }
     let lines: String = rows

@@ -44,7 +44,7 @@ pub fn run(args: &ShipArgs) -> Result<(), Failure> {
     }
     let waiting: Vec<&Entry> = catalog.entries.iter().filter(|entry| entry.shipped.is_none()).collect();
     let mut shipper = Shipper::open(&options)?;
-    if args.dry_run {
+    if args.output.dry_run {
         let outcomes = waiting.iter().map(|entry| Outcome::new(entry, &shipper, "waiting", None));
         return report(args, &outcomes.collect::<Vec<_>>());
     }
@@ -157,10 +157,10 @@ struct Report<'a> {
 }
 
 fn report(args: &ShipArgs, outcomes: &[Outcome]) -> Result<(), Failure> {
-    if args.json {
+    if args.output.json {
         return print(&json(&Report { schema: "heapsee.agent.ship/1", dumps: outcomes })?);
     }
-    let lines = outcomes.iter().filter(|outcome| args.dry_run || outcome.state == "shipped");
+    let lines = outcomes.iter().filter(|outcome| args.output.dry_run || outcome.state == "shipped");
     let text: String = lines.map(|outcome| format!("{}\n", render::one_line(&outcome.destination))).collect();
     print(text.as_bytes())
 }

@@ -22,7 +22,7 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
     let root = store_path(args.store.as_deref().or(of_config))?;
     let living = Living::look()
         .map_err(|error| Failure::new(Exit::Permission, format!("/proc cannot be read: {error}; is it mounted?")))?;
-    let mut sweep = Sweep { dry_run: args.dry_run, rows: Vec::new(), problems: Vec::new() };
+    let mut sweep = Sweep { dry_run: args.output.dry_run, rows: Vec::new(), problems: Vec::new() };
     let of_store = of_store(&root, &host_name(), &living)
         .map_err(|error| Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", root.display())))?;
     for leftover in &of_store {
@@ -104,9 +104,14 @@ struct Report<'a> {
 }
 
 fn report(args: &SweepArgs, sweep: &Sweep) -> Result<(), Failure> {
-    if args.json {
+    if args.output.json {
         let (removed, problems) = (&sweep.rows[..], &sweep.problems[..]);
-        return print(&json(&Report { schema: "heapsee.agent.sweep/1", dry_run: args.dry_run, removed, problems })?);
+        return print(&json(&Report {
+            schema: "heapsee.agent.sweep/1",
+            dry_run: args.output.dry_run,
+            removed,
+            problems,
+        })?);
     }
     let line = |row: &Row| format!("{}  {}: {}\n", render::one_line(&row.path), render::bytes(row.bytes), row.what);
     print(sweep.rows.iter().map(line).collect::<String>().as_bytes())?;

@@ -30,6 +30,13 @@ struct OfApp {
     app: String,
 }
 
+/// Of a dump that is there; the rule is empty if somebody asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSuccess {
+    app: String,
+    rule: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfWorkers {
     app: String,
@@ -48,7 +55,7 @@ pub struct Metrics {
     dumps: Family<OfDump, Counter>,
     seconds: Histogram,
     pause: Histogram,
-    last: Family<OfApp, Gauge>,
+    last: Family<OfSuccess, Gauge>,
     workers: Family<OfWorkers, Gauge>,
     rss: Family<OfApp, Gauge>,
     held: Family<OfHold, Counter>,
@@ -118,11 +125,12 @@ impl Metrics {
             Err(failure) => outcome(failure.exit),
         };
         let rule = ended.order.rule.clone().unwrap_or_default();
-        self.dumps.get_or_create(&OfDump { app: ended.app.clone(), rule, outcome: outcome.into() }).inc();
+        let app = ended.app.clone();
+        self.dumps.get_or_create(&OfDump { app: app.clone(), rule: rule.clone(), outcome: outcome.into() }).inc();
         if let Ok(taken) = &ended.outcome {
             self.seconds.observe(ended.took.as_secs_f64());
             self.pause.observe(taken.pause.as_secs_f64());
-            self.last.get_or_create(&OfApp { app: ended.app.clone() }).set(jiff::Timestamp::now().as_second());
+            self.last.get_or_create(&OfSuccess { app, rule }).set(jiff::Timestamp::now().as_second());
         }
     }
 

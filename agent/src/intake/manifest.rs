@@ -1,5 +1,6 @@
 //! `manifest.json`: what is known of a collected dump besides its sidecar. Readers take every field as optional.
 
+use heapsee_format::meta;
 use serde::{Deserialize, Serialize};
 
 use crate::armed;
@@ -9,6 +10,11 @@ use crate::discovery::Process;
 pub const SCHEMA: &str = "heapsee.manifest/1";
 /// The manifest's name in the directory of a collected dump.
 pub const NAME: &str = "manifest.json";
+
+/// No manifest names more types that were stepped around.
+const TYPES: usize = 100;
+/// In characters.
+const TEXT: usize = 200;
 
 /// The whole manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +34,8 @@ pub struct Manifest {
     pub trigger: Trigger,
     /// Where the dump came from.
     pub source: Source,
+    /// How the heap was held still, and what to beware of.
+    pub snapshot: Snapshot,
     /// The dump, uncompressed.
     pub dump: Dump,
     /// The file that is stored.
@@ -113,6 +121,36 @@ pub struct Source {
     pub path: String,
     /// Whether the dump was already under way when the agent came.
     pub joined: bool,
+}
+
+/// How the heap was held still, as the sidecar says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    /// `fork` or `inline`.
+    pub mode: String,
+    /// `fork`, `inline` or `fork-without-gil`.
+    pub consistency: String,
+    /// Types whose instances stand without what they refer to; no more than a few of very many.
+    pub skipped_types: Vec<String>,
+    /// How many single objects do.
+    pub skipped_objects: u64,
+    /// The same in words: a sentence for each thing to beware of.
+    pub caveats: Vec<String>,
+}
+
+impl Snapshot {
+    /// That of a sidecar, none of whose texts may be long.
+    pub fn of(snapshot: &meta::Snapshot) -> Snapshot {
+        let short = |text: &String| text.chars().take(TEXT).collect();
+        Snapshot {
+            mode: short(&snapshot.mode),
+            consistency: short(&snapshot.consistency),
+            skipped_types: snapshot.skipped_types.iter().take(TYPES).map(short).collect(),
+            skipped_objects: snapshot.skipped_objects.len() as u64,
+            caveats: snapshot.caveats(),
+        }
+    }
 }
 
 /// The dump, uncompressed.

@@ -268,6 +268,7 @@ impl Intake<'_> {
             worker,
             trigger: self.trigger.clone(),
             source: manifest::Source { path: facts.path.clone(), joined: facts.joined },
+            snapshot: manifest::Snapshot::of(&original.meta.snapshot),
             dump: manifest::Dump {
                 name: original.name.clone(),
                 size: digest.size,

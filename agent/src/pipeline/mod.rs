@@ -363,7 +363,10 @@ impl Pipeline {
             }
             Err(_) => counters.refused += 1,
         });
-        if outcome.is_ok() {
+        if let Ok(stored) = outcome {
+            for caveat in &stored.manifest.snapshot.caveats {
+                tracing::warn!(dump = %stored.path.display(), "beware of this dump: {caveat}");
+            }
             self.forwarder.wake();
         }
     }
@@ -386,7 +389,8 @@ impl Pipeline {
             return Err(Failure::new(
                 Exit::Store,
                 format!(
-                    "there is no room for a dump of {bytes}: {words}, and what is left is pinned or not yet shipped; it was kept in the worker's directory"
+                    "there is no room for a dump of {bytes}: {words}, and what is left is pinned or not yet shipped: free some \
+                     space; it was kept in the worker's directory"
                 ),
             ));
         }

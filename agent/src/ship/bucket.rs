@@ -69,7 +69,10 @@ impl Service<'_> {
                 if self.parts(key, from, &mut upload, remember, pace).await? {
                     return Ok(());
                 }
-                Err(Trouble::new(Kind::Outage, format!("{} has forgotten an upload that has just begun", self.shown)))
+                // Azure knows no beginning: that there is no such container shows with the first part.
+                let what =
+                    "is not there, or forgets an upload that has just begun: create the bucket, or correct the url";
+                Err(Trouble::new(Kind::Refused, format!("{} {what}", self.shown)))
             }
             sent => sent.map(|_| ()),
         }

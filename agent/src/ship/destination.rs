@@ -1,5 +1,5 @@
 //! Where dumps are shipped to: an address, opened. Credentials come from where each provider's own tools take them
-//! (environment, web identity, container or instance role), and from nowhere else.
+//! (environment, shared files, web identity, container or instance role), and from nowhere else.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::multipart::MultipartStore;
 use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 
+use super::profile::SharedFiles;
 use super::trouble::told;
 use crate::config::Ship;
 
@@ -55,16 +56,22 @@ pub fn open(options: &Ship) -> Result<Place, String> {
         prefix => format!("{prefix}/"),
     };
     let store = match scheme {
-        "s3" => s3(options, bucket),
-        "gs" => gcs(options, bucket),
-        "az" => azure(options, bucket),
+        "s3" => s3(options, bucket, SharedFiles::of_environment(|name| std::env::var_os(name))),
+        "gs" => gcs(options, bucket).map_err(described),
+        "az" => azure(options, bucket).map_err(described),
         _ => return Err(format!("{scheme}:// is not known: use s3, gs, az or file")),
     };
-    let store = store.map_err(|error| format!("{url} cannot be opened: {}", told(&error.to_string())))?;
+    let store = store.map_err(|error| format!("{url} cannot be opened: {error}"))?;
     Ok(Place { destination: Destination::Bucket(store), prefix, shown: url.to_owned() })
 }
 
-fn s3(options: &Ship, bucket: &str) -> object_store::Result<Arc<dyn Bucket>> {
+/// An error of the client's, for people.
+fn described(error: object_store::Error) -> String {
+    told(&error.to_string())
+}
+
+fn s3(options: &Ship, bucket: &str, files: Option<SharedFiles>) -> Result<Arc<dyn Bucket>, String> {
+    let profile = files.as_ref().map(SharedFiles::read).transpose()?.unwrap_or_default();
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry(options));
     for (key, value) in client(options) {
         builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
@@ -72,10 +79,14 @@ fn s3(options: &Ship, bucket: &str) -> object_store::Result<Arc<dyn Bucket>> {
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
     }
-    if let Some(region) = &options.region {
+    let of_environment = builder.get_config_value(&AmazonS3ConfigKey::Region);
+    if let Some(region) = options.region.clone().or(of_environment).or(profile.region) {
         builder = builder.with_region(region);
     }
-    Ok(Arc::new(builder.build()?))
+    if let (Some(files), Some(_)) = (files, profile.keys) {
+        builder = builder.with_credentials(Arc::new(files));
+    }
+    Ok(Arc::new(builder.build().map_err(described)?))
 }
 
 fn gcs(options: &Ship, bucket: &str) -> object_store::Result<Arc<dyn Bucket>> {

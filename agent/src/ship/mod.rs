@@ -11,6 +11,7 @@ mod backoff;
 mod bucket;
 mod destination;
 mod folder;
+mod profile;
 mod source;
 pub mod state;
 mod throttle;

@@ -2,8 +2,10 @@
 
 mod collect;
 mod crashes;
+mod credentials;
 mod daemon;
 mod found;
+mod full;
 mod harness;
 mod interrupted;
 mod keeping;

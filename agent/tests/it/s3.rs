@@ -31,6 +31,8 @@ pub struct Request {
     pub kind: &'static str,
     /// How many of that kind there were before it.
     pub before: usize,
+    /// Whose it is: the id of the key that it was signed with, and the session's token.
+    pub who: (String, String),
 }
 
 type Plan = Box<dyn Fn(&Request) -> Option<Fault> + Send>;
@@ -93,6 +95,13 @@ impl Server {
         self.inside.lock().unwrap().log.iter().filter(|request| request.kind == kind).count()
     }
 
+    /// Whose requests there were since the last plan, without repetitions.
+    pub fn askers(&self) -> Vec<(String, String)> {
+        let mut askers: Vec<_> = self.inside.lock().unwrap().log.iter().map(|request| request.who.clone()).collect();
+        askers.dedup();
+        askers
+    }
+
     /// How many uploads are under way.
     pub fn uploads(&self) -> usize {
         self.inside.lock().unwrap().uploads.len()
@@ -106,7 +115,7 @@ fn serve(stream: &TcpStream, inside: &Mutex<Inside>) -> Option<()> {
     reader.read_line(&mut line).ok().filter(|&n| n > 0)?;
     let mut words = line.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut length, mut range) = (0, None);
+    let (mut length, mut range, mut who) = (0, None, <(String, String)>::default());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok().filter(|&n| n > 0)?;
@@ -114,6 +123,11 @@ fn serve(stream: &TcpStream, inside: &Mutex<Inside>) -> Option<()> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().unwrap(),
             "range" => range = parse_range(value.trim()),
+            "authorization" => {
+                let id = value.split_once("Credential=").and_then(|(_, rest)| rest.split_once('/'));
+                who.0 = id.map(|(id, _)| id.to_owned()).unwrap_or_default();
+            }
+            "x-amz-security-token" => who.1 = value.trim().to_owned(),
             _ => {}
         }
     }
@@ -136,7 +150,7 @@ fn serve(stream: &TcpStream, inside: &Mutex<Inside>) -> Option<()> {
     let fault = {
         let mut inside = inside.lock().unwrap();
         let before = inside.log.iter().filter(|request| request.kind == kind).count();
-        let request = Request { kind, before };
+        let request = Request { kind, before, who };
         inside.log.push(request.clone());
         inside.plan.as_ref().and_then(|plan| plan(&request))
     };

@@ -79,6 +79,7 @@ fn read(path: &Path, input: Input, sidecar: Sidecar, options: &LoadOptions<'_>) 
         Some(meta) => accept(path, meta, survey.objects + survey.broken_lines, &mut source, options.salvage)?,
         None => None,
     };
+    source.warnings.extend(meta.iter().flat_map(|meta| meta.snapshot.caveats()));
     let rows = parts.into_iter().map(|part| part.rows).collect();
     Heap::from_rows(rows, meta, source).map_err(|error| LoadError::TooLarge { path: path.to_path_buf(), error })
 }

@@ -133,6 +133,37 @@ pub struct Snapshot {
     pub skipped_objects: Vec<u64>,
 }
 
+impl Snapshot {
+    /// What a reader of the dump should know before believing it, a sentence each; nothing, as a rule.
+    pub fn caveats(&self) -> Vec<String> {
+        // Of a sidecar nobody has vouched for; no sentence grows with it.
+        let named = |name: &String| name.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut caveats = Vec::new();
+        if self.consistency == "fork-without-gil" {
+            caveats.push(
+                "the snapshot was taken without the GIL, which was not to be had: what was being changed at that \
+                 moment may be half changed"
+                    .to_owned(),
+            );
+        }
+        if !self.skipped_types.is_empty() {
+            let mut names: Vec<String> = self.skipped_types.iter().take(3).map(named).collect();
+            if self.skipped_types.len() > names.len() {
+                names.push(format!("{} more", self.skipped_types.len() - names.len()));
+            }
+            caveats.push(format!("instances of {} stand without what they refer to: {BECAUSE}", names.join(", ")));
+        }
+        if !self.skipped_objects.is_empty() {
+            let count = self.skipped_objects.len();
+            caveats.push(format!("single objects ({count}) stand without what they refer to: {BECAUSE}"));
+        }
+        caveats
+    }
+}
+
+/// Why something was stepped around.
+const BECAUSE: &str = "an earlier dump crashed on them";
+
 /// What it took, in nanoseconds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -258,4 +289,25 @@ pub struct Distribution {
     pub name: String,
     /// Its version.
     pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_says_what_to_beware_of() {
+        let usual = Snapshot { consistency: "fork".into(), ..Snapshot::default() };
+        assert!(usual.caveats().is_empty());
+        let torn = Snapshot {
+            consistency: "fork-without-gil".into(),
+            skipped_types: ["a", "b\n", "c", "d", "e"].map(str::to_owned).into(),
+            skipped_objects: vec![7],
+            ..Snapshot::default()
+        };
+        let [gil, types, objects] = torn.caveats().try_into().unwrap();
+        assert!(gil.starts_with("the snapshot was taken without the GIL"), "{gil}");
+        assert!(types.starts_with("instances of a, b , c, 2 more stand without"), "{types}");
+        assert!(objects.starts_with("single objects (1) stand without"), "{objects}");
+    }
 }
