@@ -52,6 +52,11 @@ struct Owner {
     uids: Vec<u32>,
 }
 
+/// What `st_blocks` counts in.
+const BLOCK: u64 = 512;
+/// A file system that compresses makes text smaller by no more.
+const COMPRESSED: u64 = 32;
+
 /// A published dump and its sidecar.
 pub struct Original {
     /// The dump's name.
@@ -82,6 +87,13 @@ impl Original {
     /// Its owner, as the file system says.
     pub fn uid(&self) -> io::Result<u32> {
         Ok(self.file.metadata()?.uid())
+    }
+
+    /// How large it really is: dumps of others are deleted for no more than that, whatever the sidecar says and
+    /// however many holes the file has.
+    pub fn bytes(&self) -> io::Result<u64> {
+        let found = self.file.metadata()?;
+        Ok(found.len().min(found.blocks().saturating_mul(BLOCK * COMPRESSED)))
     }
 }
 

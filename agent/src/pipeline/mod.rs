@@ -185,7 +185,9 @@ impl Pipeline {
     /// Takes a dump in.
     pub fn submit(&self, submission: Submission<'_>, stop: &Stop, progress: &Progress) -> Result<Stored, Failure> {
         let config = self.config();
-        let outcome = self.make_room(&config, &submission.app, submission.published.view.bytes).and_then(|keep_free| {
+        let original = submission.directory.original(&submission.published.view.last_path);
+        let room = original.and_then(|original| self.make_room(&config, &submission.app, &original));
+        let outcome = room.and_then(|keep_free| {
             let store = Store::open(&config.store.directory, &self.host)?;
             let intake = Intake {
                 store: &store,
@@ -308,7 +310,7 @@ impl Pipeline {
             host: self.host.clone(),
             form: form(config)?,
             keep: config.store.keep_originals,
-            keep_free: self.make_room(config, &found.app, original.meta.file.size)?,
+            keep_free: self.make_room(config, &found.app, original)?,
             worker: found.worker,
             app: found.app,
             trigger: found.trigger,
@@ -371,14 +373,14 @@ impl Pipeline {
         }
     }
 
-    /// Makes room for a dump of `size` bytes, not yet compressed; returns how much has to stay free.
-    fn make_room(&self, config: &Config, app: &str, size: u64) -> Result<u64, Failure> {
+    /// Makes room for a dump, which is not yet compressed; returns how much has to stay free.
+    fn make_room(&self, config: &Config, app: &str, original: &Original) -> Result<u64, Failure> {
         let failed = |error: std::io::Error| {
             let directory = config.store.directory.display();
             Failure::new(Exit::Store, format!("the store {directory} cannot be read: {error}; the dump was kept"))
         };
         let catalog = self.catalog(config).map_err(failed)?;
-        let bytes = estimate(&catalog, config, size);
+        let bytes = estimate(&catalog, config, original.bytes().map_err(failed)?);
         let outcome = self.keeper(config).make_room(&catalog, app, bytes).map_err(failed)?;
         self.log(&outcome);
         if outcome.deleted.is_empty()

@@ -36,7 +36,7 @@ impl Scene {
 
     fn make() -> Scene {
         let scene = Scene { home: tempfile::tempdir().unwrap(), agent: None, uid: None };
-        for name in ["store", "drop", "bucket"] {
+        for name in ["store", "drop", "bucket", "elsewhere"] {
             fs::create_dir(scene.path(name)).unwrap();
         }
         scene
@@ -227,6 +227,27 @@ fn a_store_without_room_refuses_and_takes_it_later() {
     scene.restart(&limits.replace("nowhere", "bucket"));
     until("the second dump", || names(&scene.path("drop")).is_empty().then_some(()));
     assert!(json(&scene.collected())["dump"]["lines"] == 2);
+    scene.end();
+}
+
+#[test]
+fn no_dump_is_deleted_for_one_that_only_says_it_is_large() {
+    let mut scene = Scene::start("[retention]\nkeep_free = \"0B\"\nmax_size = \"1MiB\"\n");
+    put(&scene.path("drop"), NAME, b"{}\n");
+    scene.collected();
+    // By its sidecar, or by a file that is a hole, it would fit only without the other.
+    for (pid, length) in [("4712", 3), ("4713", 1_000_000)] {
+        let name = NAME.replace("4711", pid);
+        let path = scene.path("drop").join(format!("{name}.meta.json"));
+        put(&scene.path("elsewhere"), &name, b"{}\n");
+        let text = fs::read_to_string(scene.path("elsewhere").join(format!("{name}.meta.json"))).unwrap();
+        fs::write(&path, text.replace("\"size\":3", "\"size\":1000000")).unwrap();
+        let file = fs::File::create(scene.path("elsewhere").join(&name)).unwrap();
+        file.set_len(length).unwrap();
+        fs::rename(scene.path("elsewhere").join(&name), scene.path("drop").join(&name)).unwrap();
+        scene.hear("is not what its sidecar says");
+    }
+    assert_eq!(scene.manifests().len(), 1);
     scene.end();
 }
 
