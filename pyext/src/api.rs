@@ -91,6 +91,7 @@ pub fn dump_to_path(py: Python<'_>, path: PathBuf) -> PyResult<Option<PathBuf>> 
 /// Dumps into an open file.
 #[pyfunction]
 pub fn dump_to_file(py: Python<'_>, fd: RawFd) -> PyResult<()> {
+    let fd = checked_descriptor(fd)?;
     dump(py, Target::File(fd), installed_mode(), None).map(drop)
 }
 
@@ -178,6 +179,7 @@ pub fn reachable<'py>(object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
 pub fn dump_reachable(py: Python<'_>, fd: RawFd, starts: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
     prepare(py)?;
     let Some(walker) = state::lock().walker else { return Ok(()) };
+    let fd = checked_descriptor(fd)?;
     // SAFETY: the caller has the file open for as long as this call takes.
     let mut file = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned().map(File::from)?;
     Ok(walk::write_reachable(walker, &starts, &mut file)?)
@@ -283,6 +285,11 @@ fn checked_values(values: &str) -> PyResult<ValuesMode> {
     ValuesMode::named(values).ok_or_else(|| {
         PyValueError::new_err(format!("values is {values:?}: it must be \"full\", \"hash\" or \"none\""))
     })
+}
+
+/// A number that can be a descriptor's; whether it is open the kernel says.
+fn checked_descriptor(fd: RawFd) -> PyResult<RawFd> {
+    if fd < 0 { Err(PyValueError::new_err(format!("{fd} is no file descriptor"))) } else { Ok(fd) }
 }
 
 /// Seconds to wait for the GIL.

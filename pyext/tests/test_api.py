@@ -114,6 +114,12 @@ def test_dump_all_objects_to_what_is_no_file(worker, path, reason):
     assert Path("/dev/null").is_char_device()
 
 
+def test_a_number_that_is_no_descriptor():
+    for call in (heapsee._heapsee.dump_to_file, lambda fd: heapsee._heapsee.dump_reachable(fd, [sys])):
+        with pytest.raises(ValueError, match="-1 is no file descriptor"):
+            call(-1)
+
+
 def test_size_of_is_getsizeof():
     class Slots:
         __slots__ = ("a",)

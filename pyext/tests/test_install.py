@@ -168,6 +168,8 @@ def test_a_real_time_signal(worker):
         ("directory='/etc/passwd'", "not a directory"),
         ("directory='/' + 'x' * 1100", "longer than"),
         ("mode='quick'", "auto.*fork.*inline"),
+        ("min_free=-1", "min_free -1.*out of range"),
+        ("2**40", "dump_signal is 1099511627776.*out of range"),
     ],
 )
 def test_bad_arguments(worker, arguments, reason):

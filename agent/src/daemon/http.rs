@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::metrics::Metrics;
 
-/// A scraper asks at once, and a short question.
+/// A scraper asks at once, and a short question. For all of it: one that drips must not keep the others waiting.
 const PATIENCE: Duration = Duration::from_secs(2);
 const LIMIT: usize = 8192;
 
@@ -42,7 +42,7 @@ impl Server {
                 }
                 match stream {
                     // Whoever asked and went away needs no answer.
-                    Ok(stream) => drop(answer(stream, &pages)),
+                    Ok(stream) => drop(answer(stream, &pages, PATIENCE)),
                     // Out of descriptors, most likely: that passes.
                     Err(_) => thread::sleep(Duration::from_millis(100)),
                 }
@@ -60,11 +60,16 @@ impl Drop for Server {
     }
 }
 
-fn answer(mut stream: TcpStream, pages: &Pages) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn answer(mut stream: TcpStream, pages: &Pages, patience: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + patience;
+    stream.set_write_timeout(Some(patience))?;
     let mut head = Vec::new();
     let (status, kind, body) = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
         let mut piece = [0; 1024];
         let n = stream.read(&mut piece)?;
         head.extend_from_slice(&piece[..n]);
@@ -99,5 +104,44 @@ fn page(method: &str, path: &str, pages: &Pages) -> (&'static str, &'static str,
             Err(why) => ("503 Service Unavailable", TEXT, format!("{why}\n")),
         },
         _ => ("404 Not Found", TEXT, "there are /metrics and /healthz\n".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::pipeline::Pipeline;
+
+    fn pages() -> (tempfile::TempDir, Pages) {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("[store]\ndirectory = \"{}\"\n", directory.path().display());
+        let config = Config::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let pipeline = Arc::new(Pipeline::open(Arc::new(config), "web1".into()).unwrap());
+        (directory, Pages { metrics: Arc::new(Metrics::new(&pipeline)), health: Box::new(|| Ok(())) })
+    }
+
+    #[test]
+    fn whoever_drips_is_given_up_and_the_next_is_answered() {
+        let (_directory, pages) = pages();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let server = listener.accept().unwrap().0;
+        let dripping = thread::spawn(move || {
+            // Each byte comes within the patience; without an end there would be as many as the limit allows.
+            let bytes = std::iter::repeat_n(b"x", LIMIT / 2);
+            bytes
+                .take_while(|byte| slow.write_all(*byte).is_ok())
+                .for_each(|_| thread::sleep(Duration::from_millis(5)));
+        });
+        let error = answer(server, &pages, Duration::from_millis(100)).unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error}");
+        dripping.join().unwrap();
+        let mut quick = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        quick.write_all(b"GET /healthz HTTP/1.1\r\n\r\n").unwrap();
+        answer(listener.accept().unwrap().0, &pages, PATIENCE).unwrap();
+        let mut text = String::new();
+        quick.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200 OK") && text.ends_with("\r\n\r\nok\n"), "{text}");
     }
 }

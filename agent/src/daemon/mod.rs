@@ -360,6 +360,7 @@ impl Daemon {
             // It was there a moment ago.
             self.engine.done(order.number, crate::rules::Done::Gone, observer::now());
             self.metrics.running.set(0);
+            self.waiting.remove(&order.number);
             return;
         };
         let job = Job { order, process, config: Arc::clone(&self.config) };

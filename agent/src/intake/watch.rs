@@ -178,8 +178,11 @@ impl Watch {
         let mut reader = inotify::Reader::new(inotify, &mut buffer);
         while let Ok(event) = reader.next() {
             let is_lost = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+            // Dumps often go to /tmp, where much else comes and goes: reading all of its names each time costs.
+            let name = event.file_name().and_then(|name| name.to_str().ok());
+            let is_news = name.is_some_and(|name| parse_dump_name(name).is_some());
             for place in self.places.values_mut() {
-                place.is_dirty |= is_lost || place.watch == Some(event.wd());
+                place.is_dirty |= is_lost || (is_news && place.watch == Some(event.wd()));
             }
         }
     }
@@ -215,6 +218,12 @@ mod tests {
         assert_eq!(names(found.clone()), [NAME]);
         assert!(watch.look(hour, now).is_empty(), "nothing has happened");
         watch.settle(&found[0]);
+        fs::write(path.join("another"), "").unwrap();
+        watch.hear();
+        assert!(
+            watch.places.values().all(|place| !place.is_dirty),
+            "what is no dump is no reason to read the directory"
+        );
         let second = NAME.replace(".1.", ".2.");
         fs::write(path.join(".new"), "").unwrap();
         fs::rename(path.join(".new"), path.join(&second)).unwrap();

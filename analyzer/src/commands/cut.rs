@@ -11,7 +11,7 @@ use crate::report::study::Study;
 /// Which references to drop so that some objects are freed: the best single one, and the fewest for all of them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A CONDITION is what can stand behind `where` in `select * from obj`. What is said to be freed was checked: the references
+A CONDITION is what can stand behind `where` in `select * from obj`, or an address. What is said to be freed was checked: the references
 are dropped in a copy, and a collection is run there.
 
 Examples:

@@ -10,7 +10,7 @@ use crate::report::freed::Freed;
 /// What would be freed if nothing referred to some objects any more.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A CONDITION is what can stand behind `where` in `select * from obj`.
+A CONDITION is what can stand behind `where` in `select * from obj`, or an address.
 
 Examples:
   heapsee gc worker.dump --drop 'address = 140110777660304'

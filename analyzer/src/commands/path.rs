@@ -13,7 +13,8 @@ use crate::report::path::{Paths, Search};
 /// What holds some objects: shortest paths to them, each as a Python expression.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A CONDITION is what can stand behind `where` in `select * from obj`; `0&` are the roots, `ADDRESS&` an object's children.
+A CONDITION is what can stand behind `where` in `select * from obj`, or an address; `0&` are the roots, `ADDRESS&` an object's
+children.
 
 Examples:
   heapsee path worker.dump --to \"type = 'XMLModuleStore'\"

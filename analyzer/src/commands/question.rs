@@ -39,9 +39,13 @@ impl Question {
         Ok(Question { session, view })
     }
 
-    /// The objects for which an SQL condition holds; `0&` and the like mean what they mean in the shell.
+    /// The objects for which an SQL condition holds; `0&` and the like mean what they mean in the shell. A bare address
+    /// stands for the object there: as SQL it would hold for every object.
     pub fn matching(&self, condition: &str) -> Result<FixedBitSet, Failure> {
-        let sql = expand(condition).map_err(|error| failed(error.to_string()))?;
+        let sql = match number(condition.trim()) {
+            Some(address @ 2..) => format!("address = {}", address.cast_signed()),
+            _ => expand(condition).map_err(|error| failed(error.to_string()))?,
+        };
         self.session.nodes_where(&self.view, &sql).map_err(failure)
     }
 
@@ -56,16 +60,20 @@ impl Question {
 
     /// The object at an address given as decimal or `0x…`.
     pub fn object(&self, address: &str) -> Result<u32, Failure> {
-        let number = match address.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16),
-            None => address.parse(),
-        };
-        let number = number.map_err(|_| Failure {
+        let number = number(address).ok_or_else(|| Failure {
             exit: Exit::Usage,
             message: format!("{address:?} is no address: give it in decimal or as 0x…"),
         })?;
         let node = self.view.node_of(number).filter(|&node| self.view.is_live(node));
         node.ok_or_else(|| failed(format!("no object has the address {address}")))
+    }
+}
+
+/// An address in decimal or as `0x…`.
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
     }
 }
 

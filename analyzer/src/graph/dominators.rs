@@ -128,24 +128,32 @@ impl Dominators {
 
 /// By place of the tree: the sizes of the subtree.
 fn retained_bytes(view: &View, tree: &[u32], objects: &[u32]) -> Vec<u64> {
-    // The sum up to each place, exclusive; then the difference of two. (u64: sums of sizes that wrapped differ rightly.)
+    let most = most_bytes(view, tree);
+    // The sum up to each place, exclusive; then the difference of two.
     let mut sum = 0u64;
     let mut before: Vec<u64> = Vec::with_capacity(tree.len() + 1);
     before.push(0);
     for &node in tree {
         before.push(sum);
         if node != ROOT {
-            sum = sum.wrapping_add(view.size(node));
+            sum += view.size(node).min(most);
         }
     }
     before.push(sum);
     // before[p + 1] is the sum in front of place p. Places behind the current one are still sums.
     for place in 0..tree.len() {
         let end = place + objects[place] as usize;
-        before[place] = before[end + 1].wrapping_sub(before[place + 1]);
+        before[place] = before[end + 1] - before[place + 1];
     }
     before.truncate(tree.len());
     before
+}
+
+/// No object counts for more bytes than these, so that no sum of sizes overflows: a dump may say anything of them.
+fn most_bytes(view: &View, tree: &[u32]) -> u64 {
+    let mut sizes = tree.iter().filter(|&&node| node != ROOT).map(|&node| view.size(node));
+    let fits = sizes.try_fold(0u64, u64::checked_add).is_some();
+    if fits { u64::MAX } else { u64::MAX / tree.len() as u64 }
 }
 
 /// The immediate dominators, by number of the search; that of the virtual root (number 0) is itself.

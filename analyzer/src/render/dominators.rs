@@ -117,7 +117,8 @@ fn choice(out: &mut dyn Write, heading: &str, choice: &Choice) -> io::Result<()>
     writeln!(out, "\n{heading}\n")?;
     for each in &choice.refs {
         writeln!(out, "  {}", printable(&each.expression))?;
-        writeln!(out, "      {} refers to {}: {}", each.parent_type, each.child_type, printable(&each.sql))?;
+        let [parent, child, sql] = [&each.parent_type, &each.child_type, &each.sql].map(|text| printable(text));
+        writeln!(out, "      {parent} refers to {child}: {sql}")?;
     }
     writeln!(
         out,

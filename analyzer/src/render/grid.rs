@@ -7,6 +7,8 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthChar;
 
+use super::is_hostile;
+
 /// How NULL is shown.
 pub const NULL: &str = "∘";
 
@@ -124,13 +126,13 @@ pub fn display_width(text: &str) -> usize {
     if is_plain(text) { text.len() } else { fit(text, usize::MAX).1 }
 }
 
-/// Values come from other people's processes: a control character must not reach the terminal as one.
+/// Values come from other people's processes: what a terminal would act upon must not reach it.
 fn push_visible(shown: &mut String, c: char) {
     match c {
         '\n' => shown.push_str("\\n"),
         '\r' => shown.push_str("\\r"),
         '\t' => shown.push_str("\\t"),
-        c if c.is_control() => shown.extend(c.escape_unicode()),
+        c if is_hostile(c) => shown.extend(c.escape_unicode()),
         c => shown.push(c),
     }
 }
@@ -183,8 +185,8 @@ mod tests {
 
     #[test]
     fn no_control_character_comes_through() {
-        let text = render(&[&[Text("\u{7}\u{9b}"), Null, Text("\u{1b}"), Null, Null]]);
-        assert!(text.lines().all(|line| !line.chars().any(char::is_control)), "{text:?}");
+        let text = render(&[&[Text("\u{7}\u{9b}"), Null, Text("\u{1b}"), Null, Text("\u{202e}a")]]);
+        assert!(text.lines().all(|line| !line.chars().any(is_hostile)), "{text:?}");
     }
 
     #[test]

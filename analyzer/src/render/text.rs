@@ -38,7 +38,7 @@ pub fn summary(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
 
 fn process(out: &mut dyn Write, process: &Process) -> io::Result<()> {
     let mut line = |label: &str, value: String| {
-        if value.is_empty() { Ok(()) } else { writeln!(out, "{label:<9}{value}") }
+        if value.is_empty() { Ok(()) } else { writeln!(out, "{label:<9}{}", printable(&value)) }
     };
     let server = process.server.as_ref().map(|server| format!(" ({server})")).unwrap_or_default();
     line("process", format!("{}{server} on {}", process.pid, process.host))?;

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::grid::Align::{Left, Right};
+use super::printable;
 use super::table::{table, table_of_paths};
 
 use crate::report::duplicates::{Copies, Duplicates};
@@ -79,7 +80,7 @@ const VALUE: usize = 48;
 
 pub(super) fn notes(out: &mut dyn Write, notes: &[String]) -> io::Result<()> {
     for note in notes {
-        writeln!(out, "\nNote: {note}")?;
+        writeln!(out, "\nNote: {}", printable(note))?;
     }
     Ok(())
 }

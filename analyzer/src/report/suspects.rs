@@ -307,8 +307,11 @@ fn part_of(study: &Study<'_>, node: u32) -> Option<Part> {
 
 /// The types of one link of a chain, with how often they are there.
 fn link(view: &View, shape: &Shape) -> Option<String> {
-    let Shape::Chain { link, links } = shape else { return None };
-    let types: Vec<&str> = link.iter().map(|&type_id| view.type_name(type_id)).collect();
+    let Shape::Chain { link, links, others } = shape else { return None };
+    let mut types: Vec<String> = link.iter().map(|&type_id| view.type_name(type_id).to_owned()).collect();
+    if let (Some(first), 1..) = (types.first_mut(), *others) {
+        *first += &format!(" or {} other {}", thousands(*others), if *others == 1 { "type" } else { "types" });
+    }
     Some(format!("({}) ×{}", types.join(" → "), thousands(*links)))
 }
 

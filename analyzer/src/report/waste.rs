@@ -185,7 +185,7 @@ impl Found {
             view.parents(element, |parent| alone &= parent == node);
             alone
         });
-        let bytes: u64 = alone.map(|element| view.size(element)).sum();
+        let bytes = alone.fold(0u64, |sum, element| sum.saturating_add(view.size(element)));
         if bytes > 0 {
             self.boxed.add(place, node, bytes);
         }

@@ -1,11 +1,11 @@
 //! The walk down the dominator tree: to containers that fan out, and to chains.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::contents::{self, Contents};
 use super::{Kinds, Shape, Suspect};
 use crate::graph::{Amount, Dominators};
-use crate::naming::fold;
+use crate::naming::{EdgeName, Fold, fold};
 
 /// With this many members anything fans out, whatever is in it; a container with few if they are alike.
 pub(super) const MANY: usize = 32;
@@ -24,6 +24,18 @@ struct Walk<'a, 'v> {
     /// Who is to be looked at, and whether a chain that leads here has been looked for already.
     waiting: Vec<(u32, bool)>,
     found: Vec<Suspect>,
+}
+
+/// A stretch of a way in which each link keeps the next.
+struct Run {
+    /// Its first object's place on the way.
+    start: usize,
+    /// The place behind its last object.
+    end: usize,
+    /// The types of a link.
+    link: Vec<u32>,
+    /// How many further types the first object of a link has here and there.
+    others: u64,
 }
 
 pub(super) fn explore(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<Suspect> {
@@ -80,24 +92,15 @@ impl Walk<'_, '_> {
     /// Looks for a chain on the way down from a node; what is beside and behind it is looked at later.
     fn chain(&mut self, head: u32) -> bool {
         let way = self.descent(head);
-        let view = self.kinds.view();
-        let types: Vec<u32> = way.iter().map(|&node| view.type_id(node)).collect();
-        let behind = |at: usize| way.get(at).map_or(0, |&node| self.bytes(node));
-        let kept = |fold: &crate::naming::Fold| behind(fold.start) - behind(fold.start + fold.period * fold.times);
-        let folds = fold(&types).into_iter().filter(|fold| fold.times >= CHAIN && kept(fold) >= self.threshold);
-        let Some(best) = folds.max_by_key(kept) else { return false };
-        let link = types[best.start..best.start + best.period].to_vec();
-        // A link begins with an object of the application, if there is one in it: not with the dict that leads there.
-        let ahead = link.iter().position(|&type_id| !self.kinds.is_container_type(type_id)).unwrap_or(0);
-        let link = [&link[ahead..], &link[..ahead]].concat();
-        let start = best.start + ahead;
-        let end = start + (start..way.len()).take_while(|&at| types[at] == link[(at - start) % link.len()]).count();
+        let types: Vec<u32> = way.iter().map(|&node| self.kinds.view().type_id(node)).collect();
+        let Some(run) = self.alike(&way, &types).or_else(|| self.alike_in_name(&way, &types)) else { return false };
+        let Run { start, end, link, others } = run;
         let links = (end - start).div_ceil(link.len()) as u64;
         let whole = self.dominators.retained(way[start]);
         let rest = way.get(end).map_or(Amount::default(), |&node| self.dominators.retained(node));
         let amount = Amount { objects: whole.objects - rest.objects, bytes: whole.bytes - rest.bytes };
         let contents = Contents::of_chain(&link, links, amount.bytes);
-        let shape = Shape::Chain { link, links };
+        let shape = Shape::Chain { link, links, others };
         self.found.push(Suspect { node: way[start], shape, amount, contents, also: Vec::new() });
         for above in way[..start].iter().zip(&way[1..]) {
             self.wait_for_children(Some(*above.0), |child| child != *above.1);
@@ -106,9 +109,53 @@ impl Walk<'_, '_> {
         true
     }
 
+    /// The stretch of a way on which the same types follow each other again and again.
+    fn alike(&self, way: &[u32], types: &[u32]) -> Option<Run> {
+        let best = self.longest(way, fold(types))?;
+        let link = &types[best.start..best.start + best.period];
+        let (start, link) = self.begin(best.start, link);
+        let end = start + (start..way.len()).take_while(|&at| types[at] == link[(at - start) % link.len()]).count();
+        Some(Run { start, end, link, others: 0 })
+    }
+
+    /// The stretch on which references of the same names do, though the types differ: an exception's `__context__`, the
+    /// event before an event. Of each place in a link the type that is there most often stands for all.
+    fn alike_in_name(&self, way: &[u32], types: &[u32]) -> Option<Run> {
+        if way.len() <= CHAIN {
+            return None;
+        }
+        let names = self.kinds.names().along(way);
+        let best = self.longest(way, fold(&names))?;
+        let is_given = |name: &EdgeName| matches!(name, EdgeName::Attribute(_) | EdgeName::Key(_)) && !name.is_dict();
+        if !names[best.start..best.start + best.period].iter().any(is_given) {
+            return None;
+        }
+        let end = best.start + best.period * best.times;
+        let kinds = (0..best.period).map(|place| tally(types[best.start..end].iter().skip(place).step_by(best.period)));
+        let kinds: Vec<BTreeMap<u32, usize>> = kinds.collect();
+        let most = |kinds: &BTreeMap<u32, usize>| kinds.iter().max_by_key(|&(_, count)| count).map(|(&kind, _)| kind);
+        let link: Vec<u32> = kinds.iter().filter_map(most).collect();
+        let (start, link) = self.begin(best.start, &link);
+        let others = kinds[start - best.start].len() as u64 - 1;
+        Some(Run { start, end, link, others })
+    }
+
+    /// What repeats often enough and keeps most of all that does.
+    fn longest(&self, way: &[u32], folds: Vec<Fold>) -> Option<Fold> {
+        let behind = |at: usize| way.get(at).map_or(0, |&node| self.bytes(node));
+        let kept = |fold: &Fold| behind(fold.start) - behind(fold.start + fold.period * fold.times);
+        folds.into_iter().filter(|fold| fold.times >= CHAIN && kept(fold) >= self.threshold).max_by_key(kept)
+    }
+
+    /// A link begins with an object of the application, if there is one in it: not with the dict that leads there.
+    fn begin(&self, start: usize, link: &[u32]) -> (usize, Vec<u32>) {
+        let ahead = link.iter().position(|&type_id| !self.kinds.is_container_type(type_id)).unwrap_or(0);
+        (start + ahead, [&link[ahead..], &link[..ahead]].concat())
+    }
+
     /// Whether it is a container that fans out, or big in itself; then it is a suspect.
     fn container(&mut self, node: u32) -> bool {
-        let own = self.kinds.view().size(node);
+        let own = self.kinds.view().size(node).min(self.bytes(node));
         let members = if self.kinds.is_namespace(node) { Vec::new() } else { self.members(node) };
         let (mut members, outliers) = self.without_outliers(members);
         let mut fans_out = self.fans_out(node, &members) && sum(&members) + own >= self.threshold;
@@ -159,7 +206,7 @@ impl Walk<'_, '_> {
             return None;
         }
         let view = self.kinds.view();
-        let mut by_type: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+        let mut by_type: BTreeMap<u32, Vec<(u32, u64)>> = BTreeMap::new();
         for child in self.dominators.children(Some(node)) {
             if !self.kinds.is_program(child) && !self.kinds.is_leaf_type(view.type_id(child)) {
                 by_type.entry(view.type_id(child)).or_default().push((child, self.bytes(child)));
@@ -192,6 +239,13 @@ impl Walk<'_, '_> {
         let alike = by_type.into_values().any(|(count, bytes)| count >= SOME && bytes >= sum / 100 * MOST);
         alike && is_container
     }
+}
+
+/// How often each is there.
+fn tally<'a>(types: impl Iterator<Item = &'a u32>) -> BTreeMap<u32, usize> {
+    let mut counts = BTreeMap::new();
+    types.for_each(|&kind| *counts.entry(kind).or_default() += 1);
+    counts
 }
 
 fn sum(members: &[(u32, u64)]) -> u64 {

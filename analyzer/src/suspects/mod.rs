@@ -57,6 +57,8 @@ pub enum Shape {
         link: Vec<u32>,
         /// How many links there are.
         links: u64,
+        /// How many types the first object of a link has beside the one in `link`, which is the most frequent.
+        others: u64,
     },
 }
 

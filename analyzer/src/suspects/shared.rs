@@ -2,7 +2,7 @@
 //!
 //! None of them dominates the objects, so that the walk down the tree passes them by.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::contents;
 use super::explore::MANY;
@@ -24,7 +24,7 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
         }
         let amount = Amount {
             objects: members.iter().map(|&(member, _)| dominators.retained(member).objects).sum(),
-            bytes: members.iter().map(|&(_, bytes)| bytes).sum(),
+            bytes: sum(&members),
         };
         let contents = contents::of(kinds, dominators, &members);
         let suspect = Suspect { node, shape: Shape::Shared, amount, contents, also: Vec::new() };
@@ -38,7 +38,8 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
 /// Nothing if it is less than the threshold.
 fn members(kinds: &Kinds<'_>, dominators: &Dominators, node: u32, threshold: u64) -> Vec<(u32, u64)> {
     let view = kinds.view();
-    let mut by_type: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+    // In order: of equals the same one is found each time.
+    let mut by_type: BTreeMap<u32, Vec<(u32, u64)>> = BTreeMap::new();
     view.children(node, |child| {
         if view.is_live(child) && !kinds.is_program(child) && dominators.dominator(child) != Some(node) {
             let entry = by_type.entry(view.type_id(child)).or_default();
@@ -51,13 +52,18 @@ fn members(kinds: &Kinds<'_>, dominators: &Dominators, node: u32, threshold: u64
         members.sort_unstable();
         members.dedup();
         members.retain(|&(member, _)| !dominators.dominates(member, node));
-        let sum: u64 = members.iter().map(|&(_, bytes)| bytes).sum();
+        let sum = sum(&members);
         let largest = members.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
         if sum > best.0 && largest <= sum / 2 {
             best = (sum, members);
         }
     }
     if best.0 < threshold { Vec::new() } else { best.1 }
+}
+
+/// Members may keep each other, so that what they keep is counted again and again.
+fn sum(members: &[(u32, u64)]) -> u64 {
+    members.iter().fold(0, |sum, &(_, bytes)| sum.saturating_add(bytes))
 }
 
 /// Containers with much the same members become one suspect: the one with the most of them, the others named beside it.

@@ -111,3 +111,22 @@ fn a_chain_and_one_big_object() {
         .collect();
     assert_eq!(shapes, [(1000, true, 100), (5, false, 0)]);
 }
+
+#[test]
+fn a_chain_whose_links_are_of_several_types() {
+    let mut heap = Sketch { attributes: vec![1000], ..Sketch::default() };
+    heap.object(99, "str", 50, &[]);
+    heap.lines = heap.lines.replace("\"size\": 50, ", "\"size\": 50, \"len\": 8, \"value\": \"previous\", ");
+    // No order in it: the digits of pi.
+    for (link, kind) in "14159265358979323846264338327950288419716939937510582097494459".chars().enumerate() {
+        let (event, next) = (1000 + 2 * link as u64, 1002 + 2 * link as u64);
+        heap.object(event, &format!("Event{}", kind.to_digit(10).unwrap() % 4), 1000, &[event + 1]);
+        let entry: &[u64] = if link == 61 { &[] } else { &[99, next] };
+        heap.object(event + 1, "dict", 200, entry);
+    }
+    let found = heap.found(40_000);
+    let [(1000, Shape::Chain { link, links: 61, others: 3 }, Some((kind, 61)), also)] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(kind.starts_with("Event") && link.len() == 2 && also.is_empty(), "{found:?}");
+}

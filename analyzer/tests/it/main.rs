@@ -2,6 +2,7 @@
 
 mod asked;
 mod columns;
+mod deceptive;
 mod diff;
 mod fuzz;
 mod golden;

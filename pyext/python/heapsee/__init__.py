@@ -70,9 +70,13 @@ def install_memory_dumper(
     """
     if directory is None:
         directory = _temporary_directory()
-    _heapsee.install(
-        int(dump_signal), os.path.abspath(os.fspath(directory)), mode, bool(chain), gil_timeout, values, min_free
-    )
+    directory = os.path.abspath(os.fsdecode(directory))
+    try:
+        _heapsee.install(int(dump_signal), directory, mode, bool(chain), gil_timeout, values, min_free)
+    except OverflowError:
+        raise ValueError(
+            f"dump_signal is {dump_signal} and min_free {min_free}: one of them is out of range"
+        ) from None
 
 
 def uninstall_memory_dumper():
