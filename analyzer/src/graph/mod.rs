@@ -15,12 +15,10 @@ mod gc;
 mod path;
 mod retained;
 mod tree;
-mod ways;
 
 pub use amount::Amount;
 pub use dominators::Dominators;
 pub use gc::{Gc, gc};
 pub use path::path;
 pub use retained::{amount_of, kept_by, reached_without};
-pub use tree::Tree;
-pub use ways::{MOST_RELUCTANT, Ways};
+pub use tree::{Among, MOST_RELUCTANT, Tree};

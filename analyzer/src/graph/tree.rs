@@ -1,15 +1,27 @@
-//! One shortest way from a root to every object, all of them together as a tree: what a place in the heap is.
+//! One way from a root to every object, all of them together as a tree: what a place in the heap is.
 //!
-//! What the sidecar names comes first, whatever the length of the way: modules before the frames of threads, and these
-//! before objects that are roots only because nothing in the dump refers to them. Among ways of the same kind the
-//! shortest counts, and of several shortest the first in file order. It does not say what references are called.
+//! A plain breadth-first search takes whatever is shortest, though it leads through a frame or a function's globals.
+//! Here some beginnings come before others, and objects may have a *reluctance*: a way avoids reluctant objects if it
+//! can, then it is short. What references are called it does not say.
 
 use crate::heap::{RootReason, View};
 
+/// The most reluctant there is.
+pub const MOST_RELUCTANT: u8 = 3;
+const BUCKETS: usize = MOST_RELUCTANT as usize + 1;
 /// In `edges`: no root reaches the node.
 const UNREACHED: u32 = u32::MAX;
 /// In `edges`: the node is where a way begins.
 const START: u32 = u32::MAX - 1;
+
+/// Which of several ways to an object that are as good as each other counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// By the referent that an object has first: file order.
+    First,
+    /// By the one that it has last: what was put there last, or the first element of a list.
+    Last,
+}
 
 /// A way from a root to each object that one reaches.
 pub struct Tree {
@@ -22,39 +34,61 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Of a view, in time linear in its references.
+    /// The shortest ways of a view, in time linear in its references. What the sidecar names comes first, whatever the
+    /// length of the way: modules before the frames of threads, and these before objects that are roots only because
+    /// nothing in the dump refers to them.
     pub fn of(view: &View) -> Tree {
+        Tree::grow(view, groups(view), |_| 0, Among::First)
+    }
+
+    /// Ways that a person would take, in time linear in the references. `reluctance` says how unwilling to go through an
+    /// object, or to begin with it, up to [`MOST_RELUCTANT`]; it is told whether the object is a beginning.
+    pub fn preferring(view: &View, among: Among, reluctance: impl Fn(u32, bool) -> u8) -> Tree {
+        let mut beginnings: [Vec<u32>; BUCKETS] = Default::default();
+        for root in view.roots() {
+            beginnings[usize::from(reluctance(root, true).min(MOST_RELUCTANT))].push(root);
+        }
+        Tree::grow(view, beginnings, |node| reluctance(node, false), among)
+    }
+
+    /// Searches all ways at once: what is in `waiting[0]`, and all it reaches without reluctance, before `waiting[1]`.
+    fn grow(view: &View, mut waiting: [Vec<u32>; BUCKETS], reluctance: impl Fn(u32) -> u8, among: Among) -> Tree {
         let bound = view.node_bound() as usize;
         let mut tree = Tree { edges: vec![UNREACHED; bound], parents: vec![0; bound], order: Vec::new() };
-        for group in groups(view) {
-            let first = tree.order.len();
-            for node in group.into_iter().filter(|&node| view.is_live(node)) {
-                tree.meet(node, node, START);
+        let mut met = Vec::new();
+        for bucket in 0..BUCKETS {
+            // The others were met by a less reluctant way and only wait to be gone through.
+            waiting[bucket].retain(|&node| view.is_live(node));
+            waiting[bucket].iter().for_each(|&node| drop(tree.meet(node, node, START)));
+            let mut next = 0;
+            while let Some(&node) = waiting[bucket].get(next) {
+                next += 1;
+                view.edges_from(node, |edge| met.push((edge.child, edge.id)));
+                if among == Among::Last {
+                    met.reverse();
+                }
+                for (child, edge) in met.drain(..) {
+                    if view.is_live(child) && tree.meet(child, node, edge) {
+                        let reluctant = usize::from(reluctance(child).min(MOST_RELUCTANT));
+                        waiting[reluctant.max(bucket)].push(child);
+                    }
+                }
             }
-            tree.spread(view, first);
+            waiting[bucket] = Vec::new();
         }
         tree
     }
 
-    fn spread(&mut self, view: &View, first: usize) {
-        let mut next = first;
-        while let Some(&node) = self.order.get(next) {
-            view.edges_from(node, |edge| {
-                if view.is_live(edge.child) {
-                    self.meet(edge.child, node, edge.id);
-                }
-            });
-            next += 1;
-        }
-    }
-
-    fn meet(&mut self, node: u32, parent: u32, edge: u32) {
+    /// Whether the node was not met before.
+    fn meet(&mut self, node: u32, parent: u32, edge: u32) -> bool {
         let known = &mut self.edges[node as usize];
-        if *known == UNREACHED {
+        let is_new = *known == UNREACHED;
+        if is_new {
             *known = edge;
             self.parents[node as usize] = parent;
             self.order.push(node);
         }
+        is_new
     }
 
     /// Every object that is reached, each behind the one its way comes from.
@@ -90,9 +124,9 @@ impl Tree {
 }
 
 /// The roots in the order in which ways from them are preferred.
-fn groups(view: &View) -> [Vec<u32>; 3] {
+fn groups(view: &View) -> [Vec<u32>; BUCKETS] {
     let heap = view.heap();
-    let mut groups = [Vec::new(), Vec::new(), Vec::new()];
+    let mut groups: [Vec<u32>; BUCKETS] = Default::default();
     let mut named: Vec<(u32, u32)> = Vec::new();
     for root in heap.roots().iter().filter(|root| view.is_root(root.node)) {
         match root.reason {

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use crate::graph::{Dominators, Ways};
+use crate::graph::{Dominators, Tree};
 use crate::heap::View;
 use crate::naming::expression;
 use crate::suspects::{self, Kinds};
@@ -17,7 +17,7 @@ pub struct Study<'v> {
     pub kinds: Kinds<'v>,
     /// Who alone keeps what.
     pub dominators: Dominators,
-    ways: OnceCell<Ways>,
+    ways: OnceCell<Tree>,
 }
 
 impl<'v> Study<'v> {
@@ -28,7 +28,7 @@ impl<'v> Study<'v> {
 
     /// A way to an object from a root, as a person would name it; empty if no root reaches it.
     pub fn way(&self, node: u32) -> Vec<u32> {
-        suspects::better_known(&self.kinds, self.ways.get_or_init(|| suspects::ways(&self.kinds)).to(node))
+        suspects::better_known(&self.kinds, self.ways.get_or_init(|| suspects::ways(&self.kinds)).path(node))
     }
 
     /// The same as a Python expression, as far as there is one.

@@ -14,7 +14,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-use crate::graph::{Amount, Dominators, MOST_RELUCTANT, Ways};
+use crate::graph::{Among, Amount, Dominators, MOST_RELUCTANT, Tree};
 use crate::heap::RootReason;
 
 pub use contents::{Contents, Group};
@@ -76,7 +76,7 @@ pub fn find(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<S
 }
 
 /// Ways from the roots as a person would name them: from `sys.modules` if possible, through frames only if need be.
-pub fn ways(kinds: &Kinds<'_>) -> Ways {
+pub fn ways(kinds: &Kinds<'_>) -> Tree {
     let view = kinds.view();
     let heap = view.heap();
     let through = |node: u32| match kinds.type_name(node) {
@@ -84,7 +84,7 @@ pub fn ways(kinds: &Kinds<'_>) -> Ways {
         "function" | "cell" | "method" | "builtin_function_or_method" | "code" => 1,
         _ => 0,
     };
-    Ways::find(view, |node, begins| {
+    Tree::preferring(view, Among::Last, |node, begins| {
         if !begins {
             return through(node);
         }
