@@ -59,7 +59,9 @@ impl Tree {
         for bucket in 0..BUCKETS {
             // The others were met by a less reluctant way and only wait to be gone through.
             waiting[bucket].retain(|&node| view.is_live(node));
-            waiting[bucket].iter().for_each(|&node| drop(tree.meet(node, node, START)));
+            for &node in &waiting[bucket] {
+                tree.meet(node, node, START);
+            }
             let mut next = 0;
             while let Some(&node) = waiting[bucket].get(next) {
                 next += 1;
