@@ -74,9 +74,7 @@ def install_memory_dumper(
     try:
         _heapsee.install(int(dump_signal), directory, mode, bool(chain), gil_timeout, values, min_free)
     except OverflowError:
-        raise ValueError(
-            f"dump_signal is {dump_signal} and min_free {min_free}: one of them is out of range"
-        ) from None
+        raise ValueError(f"dump_signal is {dump_signal} and min_free {min_free}: one of them is out of range") from None
 
 
 def uninstall_memory_dumper():

@@ -96,11 +96,11 @@ pub fn rearm_in_child(state: &mut State) {
         (Ok(()), Err(error)) => Some(format!("cannot make the control block: {}", crate::problem::explain(&error))),
         (Ok(()), Ok(())) => None,
     };
-    if state.watchers > 0 {
-        if let Some(page) = control::page() {
-            handler::arm_in_child(page);
-            page.armed.store(1, Relaxed);
-        }
+    if state.watchers > 0
+        && let Some(page) = control::page()
+    {
+        handler::arm_in_child(page);
+        page.armed.store(1, Relaxed);
     }
 }
 
