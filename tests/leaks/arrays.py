@@ -11,7 +11,7 @@ REQUESTS = 200
 measurements: list[numpy.ndarray] = []
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request measures something."""
-    for number in range(times):
+    for number in numbers:
         measurements.append(numpy.arange(number, number + 4000, dtype="float64"))

@@ -22,7 +22,7 @@ class Report:
         return len(style.join(self.rows))
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request makes a report and renders it."""
-    for number in range(times):
+    for number in numbers:
         Report(number).render(", ")

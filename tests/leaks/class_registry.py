@@ -20,7 +20,7 @@ class Registered(type):
         Registered.registry.append(cls)
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request makes a form with its own fields."""
-    for number in range(times):
+    for number in numbers:
         Registered(f"Form{number}", (), {"fields": [f"field {number}"], "is_valid": lambda form: bool(form)})

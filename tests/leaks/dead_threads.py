@@ -33,9 +33,9 @@ class State:
 state = State()
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request has its own thread."""
-    for _ in range(times):
+    for _ in numbers:
         thread = threading.Thread(target=state.connection)
         thread.start()
         thread.join()

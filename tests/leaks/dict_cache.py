@@ -25,7 +25,7 @@ def session_of(visitor: str) -> Session:
     return _sessions[visitor]
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request is a new visitor's."""
-    for number in range(times):
+    for number in numbers:
         session_of(f"visitor-{number:08}").basket.append(f"book {number}")

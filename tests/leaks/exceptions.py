@@ -21,9 +21,9 @@ def handle(number: int) -> None:
     parse(body)
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request fails."""
-    for number in range(times):
+    for number in numbers:
         try:
             handle(number)
         except ValueError as error:

@@ -26,8 +26,8 @@ class Order(Base):
 session = Session(create_engine("sqlite://"), autoflush=False)
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request adds an order; nobody commits."""
     Base.metadata.create_all(session.get_bind())
-    for number in range(times):
+    for number in numbers:
         session.add(Order(number=number, text=f"order {number} of somebody"))

@@ -37,7 +37,7 @@ class View:
 bus = Bus()
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request opens a page."""
-    for number in range(times):
+    for number in numbers:
         View(number)

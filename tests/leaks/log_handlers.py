@@ -11,11 +11,11 @@ CULPRIT = Culprit(path=".handlers", holds="StreamHandler", count=2000)
 REQUESTS = 2000
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request logs to its own buffer."""
     logger = logging.getLogger("shop.requests")
     logger.setLevel(logging.CRITICAL)
-    for number in range(times):
+    for number in numbers:
         handler = logging.StreamHandler(io.StringIO(f"log of request {number}\n" + 20 * "line\n"))
         handler.setFormatter(logging.Formatter(f"%(asctime)s request-{number} %(message)s"))
         logger.addHandler(handler)

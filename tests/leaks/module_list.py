@@ -11,7 +11,7 @@ REQUESTS = 6000
 audit_trail: list[dict[str, Any]] = []
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Every request leaves a record."""
-    for number in range(times):
+    for number in numbers:
         audit_trail.append({"id": number, "path": f"/book/{number}", "user": f"user {number}", "status": 200})

@@ -12,7 +12,7 @@ def main() -> None:
     """Imports the application, serves requests, writes the dump."""
     name, file, *times = sys.argv[1:]
     application = importlib.import_module(f"leaks.{name}")
-    application.serve(int(times[0]) if times else application.REQUESTS)
+    application.serve(range(int(times[0]) if times else application.REQUESTS))
     heapsee.dump_all_objects(file)
 
 

@@ -1,4 +1,7 @@
-"""One of the leaking applications behind a real server: ``/leak`` does its requests, ``/facts`` says who serves."""
+"""One of the leaking applications behind a real server.
+
+``/leak/FROM/TO`` is requests with these numbers, ``/facts`` says who serves.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ APPLICATION = importlib.import_module(f"leaks.{os.environ['LEAK']}")
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answers with the worker's pid."""
-    if environ["PATH_INFO"] == "/leak":
-        APPLICATION.serve(APPLICATION.REQUESTS)
+    _, what, *numbers = environ["PATH_INFO"].split("/")
+    if what == "leak":
+        APPLICATION.serve(range(int(numbers[0]), int(numbers[1])))
     body = json.dumps({"pid": os.getpid()}).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]

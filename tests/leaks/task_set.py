@@ -18,15 +18,18 @@ async def notify(number: int) -> dict[str, Any]:
     return {"number": number, "text": f"order {number} is on its way", "to": [f"customer {number}"]}
 
 
-async def main(times: int) -> None:
+async def main(numbers: range) -> None:
     """Every request starts a task."""
-    for number in range(times):
-        background.add(asyncio.ensure_future(notify(number)))
+    started = set()
+    for number in numbers:
+        task = asyncio.ensure_future(notify(number))
+        background.add(task)
+        started.add(task)
         if number % 100 == 0:
             await asyncio.sleep(0)
-    await asyncio.gather(*background)
+    await asyncio.gather(*started)
 
 
-def serve(times: int) -> None:
+def serve(numbers: range) -> None:
     """Runs the loop to the end of all tasks."""
-    asyncio.run(main(times))
+    asyncio.run(main(numbers))

@@ -14,7 +14,7 @@ use crate::report::suspects::{Dump, Suspects};
 #[command(after_help = "\
 What every Python process has (modules, classes, functions, code, docstrings) is never a suspect. If nothing stands out,
 it says so, and the exit code is 0. Of several dumps of one application, give the latest last: the ones before it say
-since when.
+since when, and what has grown comes first.
 
 Examples:
   heapsee suspects worker.dump
@@ -27,7 +27,7 @@ pub struct SuspectsArgs {
     /// Read what there is of a dump that was cut off or damaged.
     #[arg(long)]
     pub salvage: bool,
-    /// Tell of places from so many bytes on, instead of 3 % of the heap and at least 0.75 MB.
+    /// Tell of places from so many bytes on, instead of what matters in a heap of this size (at least 0.75 MB).
     #[arg(long, value_name = "BYTES")]
     pub at_least: Option<u64>,
     /// Show this many; 0 for all.

@@ -129,6 +129,7 @@ impl Asked<'_> {
                 attribute(if first == Some(self.position) { "__globals__" } else { "__builtins__" })
             }
             "dict" if self.position <= LAST_DEFAULTS + 1 => attribute("__kwdefaults__"),
+            "dict" if self.is_behind_name() && !self.holds_types() => attribute("__dict__"),
             _ => part("part of the function"),
         }
     }
@@ -143,6 +144,18 @@ impl Asked<'_> {
         let is_dict = |node: &u32| type_of(self.view, *node) == "dict";
         let first = self.all.iter().position(is_dict);
         !old && first.is_some_and(|first| first + 1 == self.position)
+    }
+
+    /// Whether what is referred to before is the function's name: what follows are its attributes, if it has any.
+    fn is_behind_name(&self) -> bool {
+        let before = self.position.checked_sub(1).and_then(|at| whole_text(self.view, self.all[at]));
+        before.is_some() && before.as_deref() == self.view.name(self.node).as_deref()
+    }
+
+    /// Whether a dict has types and texts for values, as annotations do.
+    fn holds_types(&self) -> bool {
+        let mut values = self.view.heap().referents(self.child).iter().skip(1).step_by(2);
+        values.all(|&node| self.is_type(node) || matches!(type_of(self.view, node), "str" | "NoneType"))
     }
 
     fn refers_only_to(&self, type_name: &str) -> bool {

@@ -3,6 +3,9 @@
 use crate::heap::{Value, View};
 use crate::sql::quoted;
 
+/// Longer tuples are not written out.
+const LONGEST_TUPLE: usize = 4;
+
 /// The identifier that a `str` object holds, if it holds one, whole.
 pub fn identifier(view: &View, node: u32) -> Option<String> {
     let text = whole_text(view, node)?;
@@ -40,12 +43,26 @@ pub fn literal(view: &View, node: u32) -> String {
         ("int" | "long" | "bool", Some(Value::Int(value))) => value.to_string(),
         ("int" | "long" | "bool", Some(Value::Text(text))) => text.into_owned(),
         ("NoneType", _) => "None".to_owned(),
+        ("tuple", _) => plain_tuple(view, node).unwrap_or_else(|| anonymous(view, node)),
         ("type" | "function" | "module", _) => match view.name(node) {
             Some(name) => format!("<{} {name}>", type_of(view, node)),
             None => anonymous(view, node),
         },
         _ => anonymous(view, node),
     }
+}
+
+/// A short tuple of texts and numbers, such as keys of caches are; none if it is another.
+fn plain_tuple(view: &View, node: u32) -> Option<String> {
+    let all = view.heap().referents(node);
+    let whole = (1..=LONGEST_TUPLE).contains(&all.len()) && view.length(node) == Some(all.len() as u64);
+    let is_plain = |&node: &u32| matches!(type_of(view, node), "str" | "bytes" | "int" | "bool" | "NoneType");
+    if !whole || !all.iter().all(is_plain) {
+        return None;
+    }
+    // Tuples are visited from the last element to the first.
+    let items: Vec<String> = all.iter().rev().map(|&node| literal(view, node)).collect();
+    Some(if items.len() == 1 { format!("({},)", items[0]) } else { format!("({})", items.join(", ")) })
 }
 
 /// An object of which nothing is known but type and address.

@@ -23,7 +23,7 @@ use crate::heap::{Edge, View};
 pub use edge::EdgeName;
 pub use expression::{expression, root_name};
 pub use fold::{Fold, fold, folded_text};
-pub use literal::{literal, type_of};
+pub use literal::{literal, type_of, whole_text};
 pub use place::{NOWHERE, Places};
 
 use shape::Layout;

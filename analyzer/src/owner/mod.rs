@@ -16,10 +16,9 @@ use crate::graph::Tree;
 use crate::heap::View;
 use crate::naming::type_of;
 
-pub use package::{Kind, Package, distribution};
+pub use package::{Kind, Modules, Package, distribution};
 
 use classes::Classes;
-use package::Modules;
 
 /// Nobody.
 const NOBODY: u32 = u32::MAX;

@@ -6,7 +6,7 @@ use heapsee_format::meta::Distribution;
 use serde::Serialize;
 
 use crate::heap::{Value, View};
-use crate::naming::type_of;
+use crate::naming::{type_of, whole_text};
 
 /// A package.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -42,31 +42,41 @@ impl std::fmt::Display for Kind {
 }
 
 /// The modules of a view.
-pub(super) struct Modules<'v> {
+pub struct Modules<'v> {
     view: &'v View,
     /// By topmost name: where it is from, as far as the modules of that name say.
     kinds: HashMap<String, Kind>,
     /// By the dict of a module: its name.
     by_dict: HashMap<u32, String>,
+    /// By name: the file a module was made from.
+    files: HashMap<String, String>,
 }
 
 impl<'v> Modules<'v> {
-    pub(super) fn of(view: &'v View) -> Modules<'v> {
-        let mut modules = Modules { view, kinds: HashMap::new(), by_dict: HashMap::new() };
+    /// Looks at all modules.
+    pub fn of(view: &'v View) -> Modules<'v> {
+        let mut modules = Modules { view, kinds: HashMap::new(), by_dict: HashMap::new(), files: HashMap::new() };
         let nodes = view.type_by_name("module").map(|id| view.heap().objects_by_type().of_type(id)).unwrap_or_default();
         for &node in nodes.iter().filter(|&&node| view.is_live(node)) {
             let Some(name) = view.name(node) else { continue };
             view.children(node, |child| {
                 if type_of(view, child) == "dict" {
                     modules.by_dict.insert(child, name.to_string());
-                    if let Some(kind) = kind_of(view, child) {
+                    let (file, kind) = origin(view, child);
+                    if let Some(kind) = kind {
                         // A package's own module comes before its submodules only by chance; any of them will do.
                         modules.kinds.entry(top(&name).to_owned()).or_insert(kind);
                     }
+                    modules.files.extend(file.map(|file| (name.to_string(), file)));
                 }
             });
         }
         modules
+    }
+
+    /// The file that a module was made from, if the dump has its whole name.
+    pub fn file(&self, module: &str) -> Option<&str> {
+        self.files.get(module).map(String::as_str)
     }
 
     /// The module whose globals a function has.
@@ -80,7 +90,8 @@ impl<'v> Modules<'v> {
         found
     }
 
-    pub(super) fn package(&self, module: &str) -> Package {
+    /// The package that a module of this name is of.
+    pub fn package(&self, module: &str) -> Package {
         let top = top(module);
         if let Some(found) = distribution(self.view, module) {
             let version = Some(found.version.clone()).filter(|version| !version.is_empty());
@@ -111,8 +122,8 @@ fn top(module: &str) -> &str {
     module.split('.').next().unwrap_or_default()
 }
 
-/// Where a module is from, by what its dict says of its file and its loader.
-fn kind_of(view: &View, dict: u32) -> Option<Kind> {
+/// A module's file, and where it is from, by what its dict says of its file and its loader.
+fn origin(view: &View, dict: u32) -> (Option<String>, Option<Kind>) {
     let mut all = Vec::new();
     view.children(dict, |child| all.push(child));
     let text = |node: u32| match view.is_live(node).then(|| view.value(node)).flatten() {
@@ -122,7 +133,10 @@ fn kind_of(view: &View, dict: u32) -> Option<Kind> {
     let mut loader = None;
     for pair in all.chunks_exact(2) {
         match text(pair[0]).as_deref() {
-            Some("__file__") => return text(pair[1]).map(|file| kind_of_file(&file)),
+            Some("__file__") => {
+                let kind = text(pair[1]).map(|file| kind_of_file(&file));
+                return (whole_text(view, pair[1]), kind);
+            }
             Some("__loader__") => {
                 let name = view.is_live(pair[1]).then(|| view.name(pair[1])).flatten();
                 // Modules that are part of the interpreter have no file.
@@ -132,7 +146,7 @@ fn kind_of(view: &View, dict: u32) -> Option<Kind> {
             _ => {}
         }
     }
-    loader
+    (None, loader)
 }
 
 fn kind_of_file(file: &str) -> Kind {

@@ -15,13 +15,14 @@ pub fn suspects(out: &mut dyn Write, report: &Suspects) -> io::Result<()> {
         writeln!(out, "Nothing stands out.\n")?;
         let text = format!(
             "Of {} in the heap, {} ({:.0} %) are modules, classes, functions and code with their names and docstrings, \
-             which every process has. No container, object or chain of the rest keeps as much as {}.",
+             which every process has. No container, object or chain of the rest that looks like a leak keeps as much as {}.",
             bytes(report.heap.bytes),
             bytes(report.program.bytes),
             percent(report.program.bytes, report.heap.bytes),
             bytes(report.threshold_bytes)
         );
-        return paragraph(out, &text, "");
+        paragraph(out, &text, "")?;
+        return intended(out, report);
     }
     for (i, each) in report.suspects.iter().enumerate() {
         if i > 0 {
@@ -29,10 +30,22 @@ pub fn suspects(out: &mut dyn Write, report: &Suspects) -> io::Result<()> {
         }
         suspect(out, each)?;
     }
-    match report.left_out {
-        0 => Ok(()),
-        left_out => writeln!(out, "\n… and {left_out} smaller (--max-items 0 shows all)"),
+    if report.left_out > 0 {
+        writeln!(out, "\n… and {} smaller (--max-items 0 shows all)", report.left_out)?;
     }
+    intended(out, report)
+}
+
+/// What nobody is accused of.
+fn intended(out: &mut dyn Write, report: &Suspects) -> io::Result<()> {
+    if report.intended.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nLarge, but this may be intended:")?;
+    for each in &report.intended {
+        paragraph(out, &format!("- {}: {}.", each.title, each.reason), "  ")?;
+    }
+    writeln!(out, "\nTwo dumps with load between them tell whether it grows: heapsee suspects EARLIER.dump LATER.dump")
 }
 
 fn suspect(out: &mut dyn Write, suspect: &Suspect) -> io::Result<()> {

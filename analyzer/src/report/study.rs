@@ -33,8 +33,20 @@ impl<'v> Study<'v> {
 
     /// The same as a Python expression, as far as there is one.
     pub fn path(&self, node: u32) -> String {
-        let way = self.way(node);
-        expression(self.view, &way, &self.kinds.names().along(&way))
+        self.expression(&self.way(node))
+    }
+
+    /// A way as a Python expression.
+    pub fn expression(&self, way: &[u32]) -> String {
+        expression(self.view, way, &self.kinds.names().along(way))
+    }
+
+    /// The module that a way leads through first, by itself or by a class of it.
+    pub fn module_on(&self, way: &[u32]) -> Option<String> {
+        way.iter().find_map(|&node| match self.kinds.type_name(node) {
+            "module" => self.view.name(node).map(|name| name.into_owned()),
+            _ => self.kinds.module_of(node).map(str::to_owned),
+        })
     }
 
     /// Bytes in percent of all that the roots reach.

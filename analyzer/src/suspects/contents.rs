@@ -27,7 +27,8 @@ pub struct Group {
 pub struct Contents {
     /// The type that keeps most; none if the place is empty.
     pub members: Option<Group>,
-    /// If that type is a container or the like: what most of it is filled with.
+    /// If that type is a container or the like: what most of it is filled with. If its objects keep others of their kind,
+    /// all of these.
     pub inner: Option<Group>,
     /// How many there are of all types, numbers and texts aside if there is anything else.
     pub total: u64,
@@ -53,7 +54,7 @@ pub(super) fn of(kinds: &Kinds<'_>, dominators: &Dominators, members: &[(u32, u6
     let Some(group) = largest(kinds, members) else {
         return Contents::default();
     };
-    let inner = inner(kinds, dominators, &group, members);
+    let inner = below(kinds, dominators, &group, members).or_else(|| inner(kinds, dominators, &group, members));
     let leaf = kinds.is_leaf_type(group.type_id);
     let types = members.iter().map(|&(member, _)| kinds.view().type_id(member));
     let mut types: Vec<u32> = types.filter(|&type_id| leaf || !kinds.is_leaf_type(type_id)).collect();
@@ -73,6 +74,18 @@ fn largest(kinds: &Kinds<'_>, members: &[(u32, u64)]) -> Option<Group> {
         group.bytes = group.bytes.saturating_add(bytes);
     }
     groups.into_values().max_by_key(|group| (group.bytes, group.count, std::cmp::Reverse(group.type_id)))
+}
+
+/// Objects that keep others of their kind, as in a tree: how many there are in all. None if these are all, or most.
+fn below(kinds: &Kinds<'_>, dominators: &Dominators, outer: &Group, members: &[(u32, u64)]) -> Option<Group> {
+    let view = kinds.view();
+    if kinds.is_container_type(outer.type_id) || kinds.is_leaf_type(outer.type_id) {
+        return None;
+    }
+    let alike = |node: &u32| view.type_id(*node) == outer.type_id;
+    let tops = members.iter().map(|(member, _)| member).filter(|&member| alike(member));
+    let count = tops.map(|&top| dominators.subtree(Some(top)).iter().filter(|&node| alike(node)).count() as u64).sum();
+    (count > outer.count * 2).then_some(Group { type_id: outer.type_id, count, bytes: outer.bytes })
 }
 
 /// Looks into containers until there is something that says more.

@@ -156,7 +156,13 @@ impl Walk<'_, '_> {
     /// Whether it is a container that fans out, or big in itself; then it is a suspect.
     fn container(&mut self, node: u32) -> bool {
         let own = self.kinds.view().size(node).min(self.bytes(node));
-        let members = if self.kinds.is_namespace(node) { Vec::new() } else { self.members(node) };
+        let members = if self.kinds.type_name(node) == "module" {
+            self.state_of_module(node)
+        } else if self.kinds.is_namespace(node) {
+            Vec::new()
+        } else {
+            self.members(node)
+        };
         let (mut members, outliers) = self.without_outliers(members);
         let mut fans_out = self.fans_out(node, &members) && sum(&members) + own >= self.threshold;
         if !fans_out && let Some(linked) = self.linked(node) {
@@ -186,6 +192,13 @@ impl Walk<'_, '_> {
         });
         members.sort_unstable();
         members.dedup();
+        members
+    }
+
+    /// What a module in C keeps beside its dict: what is registered with it, for instance.
+    fn state_of_module(&self, node: u32) -> Vec<(u32, u64)> {
+        let mut members = self.members(node);
+        members.retain(|&(member, _)| !self.kinds.is_namespace(member));
         members
     }
 

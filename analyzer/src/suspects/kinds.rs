@@ -179,16 +179,20 @@ impl<'v> Kinds<'v> {
         self.modules.get(&dict).copied()
     }
 
+    /// The name of the module that a class was made in; none for anything else, and for the classes of Python itself.
+    pub fn module_of(&self, class: u32) -> Option<&'v str> {
+        let found = self.view().heap().meta()?.types.get(&self.view().address(class))?;
+        Some(found.module.as_str()).filter(|&module| module != "builtins")
+    }
+
     /// The name of the module that the class of an object was made in; none for the classes of Python itself.
     pub fn module_of_class(&self, node: u32) -> Option<String> {
         let view = self.view();
         let own = self.type_name(node);
-        let meta = view.heap().meta()?;
         let mut found = None;
         view.children(node, |child| {
-            let class = || meta.types.get(&view.address(child)).filter(|class| class.module != "builtins");
             if found.is_none() && view.is_live(child) && view.name(child).is_some_and(|name| name == own) {
-                found = class().map(|class| class.module.clone());
+                found = self.module_of(child).map(str::to_owned);
             }
         });
         found

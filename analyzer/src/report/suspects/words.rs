@@ -1,0 +1,140 @@
+//! The sentences about a suspect, and the commands to type next. It finds nothing out: all figures are given.
+
+use super::{Accumulated, Suspect};
+use crate::graph::Amount;
+use crate::report::words::{bytes, objects, place, thousands};
+use crate::suspects::Shape;
+
+pub(super) fn next_commands(dump: &str, address: u64, type_name: &str, shape: &Shape) -> Vec<String> {
+    let dump = quoted(dump);
+    if *shape == Shape::Unreached {
+        let sql =
+            format!("select address, size, repr from obj where type = '{}' limit 10", type_name.replace('\'', "''"));
+        return vec![
+            format!("heapsee query {dump} {}", quoted(&sql)),
+            format!("heapsee tree {dump} {address}"),
+            format!("heapsee path {dump} --to 'address = {address}'"),
+        ];
+    }
+    let mut commands = vec![
+        format!("heapsee path {dump} --to 'address = {address}'"),
+        format!("heapsee tree {dump} {address}"),
+        format!("heapsee gc {dump} --drop 'address = {address}'"),
+    ];
+    if !matches!(shape, Shape::Chain { .. }) {
+        let sql =
+            format!("select type, count(*), sum(size) from obj where address in {address}& group by 1 order by 3 desc");
+        commands.push(format!("heapsee query {dump} '{sql}'"));
+    }
+    commands
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/._-+=:@%".contains(c));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// Half of the objects of one type speak for all.
+fn is_mixed(accumulated: &Accumulated) -> bool {
+    accumulated.types > 1 && accumulated.count * 2 < accumulated.total
+}
+
+/// What piles up, in words.
+fn contents(accumulated: &Accumulated) -> String {
+    let inside =
+        accumulated.inside.as_ref().map(|inside| format!(" with {}", objects(inside.count, &inside.type_name)));
+    let most = match &accumulated.inside {
+        Some(inside) if inside.type_name == accumulated.type_name => {
+            let tops = objects(accumulated.count, &accumulated.type_name);
+            format!("{tops} ({} with those below)", thousands(inside.count))
+        }
+        _ => format!("{}{}", objects(accumulated.count, &accumulated.type_name), inside.unwrap_or_default()),
+    };
+    if is_mixed(accumulated) {
+        format!("{} objects of {} types, among them {most}", thousands(accumulated.total), thousands(accumulated.types))
+    } else {
+        most
+    }
+}
+
+pub(super) fn title(told: &Suspect, length: Option<u64>) -> String {
+    let (place, size) = (place(&told.path), bytes(told.retained_bytes));
+    let of = told.part_of.as_ref().map(|part| format!(" of {}", part.type_name)).unwrap_or_default();
+    let whole = format!("{place} ({}{of})", told.type_name);
+    match (&told.accumulates, &told.link) {
+        (Some(accumulated), _) if told.kind == "unreached" => {
+            format!("{} that no root leads to keep {size}", contents(accumulated))
+        }
+        (_, Some(link)) => format!("{whole} begins a chain in which each link keeps the next: {link}, {size}"),
+        (Some(accumulated), None) if told.kind != "object" => {
+            format!("{whole} keeps {}, {size}", contents(accumulated))
+        }
+        _ => match length {
+            Some(length) => format!("{whole} is a single object of length {}, {size}", thousands(length)),
+            None => format!("{whole} is a single object of {size}"),
+        },
+    }
+}
+
+pub(super) fn explanation(told: &Suspect, frees: Amount) -> String {
+    let mut text = String::new();
+    let share = format!("{:.1} % of the heap", told.share);
+    if told.kind == "unreached" {
+        return format!(
+            "No module, frame or other root leads to them, and no container holds them: {share}. Either they refer to each \
+             other in circles that the collector has not met yet (is it turned off, or frozen?), or C code holds them, as it \
+             does the callbacks of atexit. If \
+             a later dump has them still and gc.collect() in the worker frees nothing, it is C code. {} is one of them.",
+            told.path
+        );
+    }
+    match (&told.accumulates, &told.link) {
+        (Some(accumulated), Some(link)) => {
+            text += &format!(
+                "Every link of this chain holds the next one: {link}. Nothing but the link before holds a link, so all of \
+                 them live as long as the first: {} links of about {} each. ",
+                thousands(accumulated.count),
+                bytes(accumulated.average_bytes)
+            );
+        }
+        (Some(accumulated), None) if told.kind != "object" => {
+            let whose = if is_mixed(accumulated) { &accumulated.type_name } else { "each" };
+            text += &format!(
+                "It holds {}; {whose} keeps {} on average, {} together. ",
+                contents(accumulated),
+                bytes(accumulated.average_bytes),
+                bytes(accumulated.bytes)
+            );
+        }
+        _ => text += "Most of its bytes are its own, not those of other objects. ",
+    }
+    if told.kind == "shared" && told.also_held_by.is_empty() {
+        text += &format!(
+            "Each of them is held by others, too: dropping this place alone frees {}, all of them together keep {} ({share}). \
+             `heapsee cut` says which references to drop. ",
+            bytes(frees.bytes),
+            bytes(told.retained_bytes)
+        );
+    } else if told.also_held_by.is_empty() {
+        text +=
+            &format!("Dropping it frees {} in {} objects ({share}). ", bytes(frees.bytes), thousands(frees.objects));
+    } else {
+        text += &format!(
+            "The same objects are held by {}, too: dropping one of them frees little, dropping all of them {} in {} objects. ",
+            told.also_held_by.iter().map(|path| place(path)).collect::<Vec<_>>().join(" and by "),
+            bytes(frees.bytes),
+            thousands(frees.objects)
+        );
+    }
+    if let Some(part) = &told.part_of {
+        let kept = bytes(part.retained_bytes);
+        text += &format!("It belongs to {} at {}, which keeps {kept} in all. ", part.type_name, place(&part.path));
+    }
+    if let Some(module) = &told.owner.module {
+        let package = told.owner.package.as_ref().map(|package| format!(" (package {package})")).unwrap_or_default();
+        let file = told.owner.file.as_ref().map(|file| format!(", {file}")).unwrap_or_default();
+        text += &format!("It is found from module {module}{package}{file}. ");
+    }
+    text.trim_end().to_owned()
+}

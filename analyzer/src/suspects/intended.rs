@@ -1,0 +1,79 @@
+//! Large, but probably meant to be: what libraries keep in tables, and a handful of objects.
+//!
+//! A dump cannot know what was meant. What it can tell is whose a place is, and what a leak never looks like: a leak piles
+//! up many objects of a kind. A document that was parsed, a few large tables or many single objects of types of their
+//! own, in a module of a library, are what such libraries are for. Growth between two dumps outweighs all of this.
+
+use super::explore::MANY;
+use super::{Kinds, Shape, Suspect};
+use crate::graph::Dominators;
+
+/// So few members must keep one part in this of the heap …
+const FEW_SHARE: u64 = 10;
+/// … or this much.
+const FEW_BYTES: u64 = 8_000_000;
+/// A place is plain data if all but one part in this of its bytes are.
+const REST: u64 = 20;
+/// So many places that are alike are tables.
+const ALIKE: usize = 3;
+/// Why such a place may be meant to be large.
+pub const TABLE: &str = "it is plain data of a library, laid out like a table or a parsed document";
+
+/// Why a place may be meant to be large; nothing if it looks like a leak. `way` leads to it, `library` says whether from a
+/// module of an installed package or of Python itself.
+pub fn may_be_intended(
+    kinds: &Kinds<'_>,
+    dominators: &Dominators,
+    suspect: &Suspect,
+    way: &[u32],
+    library: bool,
+) -> Option<&'static str> {
+    if !matches!(suspect.shape, Shape::Container | Shape::Shared | Shape::Single) {
+        return None;
+    }
+    let total = dominators.total().bytes;
+    let contents = &suspect.contents;
+    let few = contents.total < MANY as u64;
+    let tree = contents.inner.is_some();
+    if few && !tree && suspect.shape != Shape::Single && suspect.amount.bytes < (total / FEW_SHARE).min(FEW_BYTES) {
+        return Some("it has only a few members, and they are not much of the heap");
+    }
+    if !library {
+        return None;
+    }
+    if contents.types * 2 > contents.total && contents.total >= MANY as u64 {
+        return Some("nearly each of its members has a type of its own, which is how libraries keep singletons");
+    }
+    let mixed = contents.types > 1 && contents.count() * 2 < contents.total;
+    let like_a_table = few || mixed || suspect.shape == Shape::Single || is_in_document(kinds, way);
+    (like_a_table && is_plain(kinds, dominators, suspect)).then_some(TABLE)
+}
+
+/// Of several places in one library, each plain data and alike by what is in them: which are alike with at least two
+/// others. A leak is not in many places at once; tables are.
+pub fn are_tables(kinds: &Kinds<'_>, dominators: &Dominators, places: &[(&Suspect, Option<&str>)]) -> Vec<bool> {
+    let likeness = |&(suspect, library): &(&Suspect, Option<&str>)| {
+        let members = suspect.contents.members.as_ref()?.type_id;
+        is_plain(kinds, dominators, suspect).then_some((library?.to_owned(), kinds.type_name(suspect.node), members))
+    };
+    let all: Vec<_> = places.iter().map(likeness).collect();
+    all.iter().map(|one| one.is_some() && all.iter().filter(|&other| other == one).count() >= ALIKE).collect()
+}
+
+/// Whether the place is in a container that is in a container, and no attribute of anything is between them.
+fn is_in_document(kinds: &Kinds<'_>, way: &[u32]) -> bool {
+    let Some((_, above)) = way.split_last() else { return false };
+    let is_plain = |&&node: &&u32| kinds.is_container(node) && !kinds.is_namespace(node);
+    above.iter().rev().take_while(is_plain).count() >= 2
+}
+
+/// Whether what a place keeps is numbers, texts and built-in containers.
+fn is_plain(kinds: &Kinds<'_>, dominators: &Dominators, suspect: &Suspect) -> bool {
+    let view = kinds.view();
+    let is_plain = |type_id: u32| kinds.is_container_type(type_id) || kinds.is_leaf_type(type_id);
+    let below = dominators.subtree(Some(suspect.node)).iter();
+    let rest: u64 = below.filter(|&&node| !is_plain(view.type_id(node))).map(|&node| view.size(node)).sum();
+    // Members of places that share them are not below.
+    let members = suspect.contents.members.as_ref().is_some_and(|group| !is_plain(group.type_id));
+    !members && rest <= dominators.retained(suspect.node).bytes / REST
+}
