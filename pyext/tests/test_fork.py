@@ -145,9 +145,14 @@ def test_a_child_forked_in_the_middle_of_a_dump(forking):
 
 
 def test_forking_all_the_time_while_dumping(forking):
+    """The GIL is had while the worker waits for a child, and not asked for with force.
+
+    In a child of C's fork, of which CPython is not told, such a request would be one of a thread that is not there:
+    CPython hands over the GIL and waits for ever until somebody has taken it (`drop_gil` in Python/ceval_gil).
+    """
     forking.grow(30_000)
+    forking("sys.setswitchinterval(1000)")
     forking.send(
-        "import threading\n"
         "n = heapsee.status()['dumps_finished']\n"
         "forks = 0\n"
         "while heapsee.status()['dumps_finished'] < n + 20:\n"
