@@ -35,14 +35,14 @@ pub struct Published {
 pub fn take_dump(worker: &Worker, timeout: Duration, stop: &Stop, progress: &Progress) -> Result<Published, Failure> {
     stop.check(|| "nothing was asked of the worker".into())?;
     let before = worker.recheck().map_err(|refusal| refusal.into_failure(worker.pid))?;
-    let joined = is_running(&before);
+    let joined = before.takes_signals_in();
     let (number, first) = if joined {
         progress.say(&format!("a dump of process {} is already under way: waiting for that one", worker.pid));
         (before.started, before)
     } else {
         let first = worker.signal().map_err(|refusal| refusal.into_failure(worker.pid))?;
         // Somebody else's signal may have come first; ours then counts for the same dump.
-        (if is_running(&first) { first.started } else { first.started + 1 }, first)
+        (if first.takes_signals_in() { first.started } else { first.started + 1 }, first)
     };
     let mut watch = Watch {
         worker,
@@ -56,12 +56,6 @@ pub fn take_dump(worker: &Worker, timeout: Duration, stop: &Stop, progress: &Pro
     };
     let view = watch.until_finished(stop, progress)?;
     outcome(worker.pid, view).map(|view| Published { view, joined })
-}
-
-/// Is a dump under way that a signal would be merged into? Not one whose file is just getting its name, nor one that a
-/// call of the application's writes elsewhere: the worker answers a signal with another then.
-fn is_running(view: &ControlView) -> bool {
-    view.started > view.finished && view.started != view.closed
 }
 
 fn outcome(pid: u32, view: ControlView) -> Result<ControlView, Failure> {

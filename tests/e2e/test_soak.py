@@ -37,9 +37,8 @@ class Size:
     @classmethod
     def of(cls, pid: int) -> Size:
         """That of a live process."""
-        status = proc.status(pid)
-        resident, data = (int(status[name].split()[0]) * 1024 for name in ("VmRSS", "VmData"))
-        return cls(resident, data, len(Path(f"/proc/{pid}/maps").read_text().splitlines()))
+        data = int(proc.status(pid)["VmData"].split()[0]) * 1024
+        return cls(proc.rss(pid), data, len(Path(f"/proc/{pid}/maps").read_text().splitlines()))
 
 
 def dump_once(pid: int, folder: Path) -> None:

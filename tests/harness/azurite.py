@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from pathlib import Path
 
 from azure.storage.blob import ContainerClient
 
-from harness.gunicorn import end_with_parent
-from harness.waiting import wait_until
+from harness.store_server import StoreServer
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -18,48 +15,26 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 WHERE = re.compile(r"successfully listens on (http://127\.0\.0\.1:\d+)")
 
 
-class Azurite:
+class Azurite(StoreServer):
     """The server, with one container: a context manager. Its log goes to `folder`."""
 
-    def __init__(self, folder: Path, bucket: str) -> None:
-        self.bucket = bucket
-        self.log = folder / "azurite.log"
-        self.url = ""
-        self._process: subprocess.Popen[bytes] | None = None
+    NAME = "azurite"
 
     def __enter__(self) -> Azurite:
-        # Port 0: the kernel chooses, and the server says which. It would tell its makers of each start.
-        options = ["--blobPort", "0", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck"]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [os.environ["HEAPSEE_AZURITE"], *options],
-                cwd=self.log.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=end_with_parent,
-            )
-        try:
-            self.url = wait_until("Azurite to say where it is", self._address) + f"/{ACCOUNT}"
-            self._client.create_container()
-        except BaseException:
-            self.__exit__()
-            raise
+        self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+    def _command(self) -> list[str]:
+        # It would tell its makers of each start.
+        options = ["--blobPort", "0", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck"]
+        return [os.environ["HEAPSEE_AZURITE"], *options]
 
-    def _address(self) -> str:
-        assert self._process is not None
-        text = self.log.read_text()
-        if self._process.poll() is not None:
-            raise RuntimeError(f"Azurite ended with {self._process.returncode}:\n{text[-2000:]}")
-        found = WHERE.search(text)
-        return found.group(1) if found else ""
+    def _told(self, log: str) -> str:
+        found = WHERE.search(log)
+        return f"{found.group(1)}/{ACCOUNT}" if found else ""
+
+    def _make_bucket(self) -> None:
+        self._client.create_container()
 
     @property
     def _client(self) -> ContainerClient:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import functools
-import threading
 from typing import Any, Callable
+
+from oracle.in_flight import InFlight
 
 
 def orm() -> list[Any]:
@@ -120,19 +121,8 @@ def structures() -> list[Any]:
     return [points, callback, buffer, function, pointer, memoryview(buffer), ctypes.cast(pointer, ctypes.c_void_p)]
 
 
-class Server:
+class Server(InFlight):
     """asyncio in flight, on a thread of its own: connections half-way through a request, timers, tasks, futures."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        assert self.ready.wait(30)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(self._serve())
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readline()

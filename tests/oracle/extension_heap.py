@@ -7,8 +7,9 @@ Classes of Cython have traverses and sizes of their own making; aiohttp brings `
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Any, Callable
+
+from oracle.in_flight import InFlight
 
 
 def trees() -> list[Any]:
@@ -53,19 +54,8 @@ def yaml_documents() -> list[Any]:
     return [loader, first, loader.peek_event(), yaml.compose("[a, {b: c}]", Loader=yaml.CSafeLoader)]
 
 
-class Server:
+class Server(InFlight):
     """aiohttp in flight, on a thread of its own: requests that wait for an answer, a websocket, an open session."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        assert self.ready.wait(30)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(self._serve())
 
     async def _wait(self, request: Any) -> Any:
         from aiohttp import web

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Kinds;
-use crate::graph::Dominators;
+use crate::graph::{Amount, Dominators};
 
 /// How deep containers in containers are looked into.
 const DEEPEST: usize = 4;
@@ -47,6 +47,17 @@ impl Contents {
     pub fn count(&self) -> u64 {
         self.members.as_ref().map_or(0, |group| group.count)
     }
+}
+
+/// What members keep together. Some may keep others, so that what they keep is counted again and again.
+pub(super) fn sum(members: &[(u32, u64)]) -> u64 {
+    members.iter().fold(0, |sum, &(_, bytes)| sum.saturating_add(bytes))
+}
+
+/// The same, in objects too.
+pub(super) fn amount(dominators: &Dominators, members: &[(u32, u64)]) -> Amount {
+    let objects = members.iter().map(|&(member, _)| dominators.retained(member).objects).sum();
+    Amount { objects, bytes: sum(members) }
 }
 
 /// Of the members of a place, with what each keeps.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::contents::{self, Contents};
+use super::contents::{self, Contents, sum};
 use super::{Kinds, Shape, Suspect};
 use crate::graph::{Amount, Dominators};
 use crate::naming::{EdgeName, Fold, fold};
@@ -168,13 +168,12 @@ impl Walk<'_, '_> {
         if !fans_out && let Some(linked) = self.linked(node) {
             (members, fans_out) = (linked, true);
         }
-        let sum = sum(&members) + own;
+        let mut amount = contents::amount(self.dominators, &members);
+        amount = Amount { objects: amount.objects + 1, bytes: amount.bytes + own };
         if !fans_out && own < self.threshold {
             return false;
         }
         let contents = contents::of(self.kinds, self.dominators, &members);
-        let members_objects: u64 = members.iter().map(|&(member, _)| self.dominators.retained(member).objects).sum();
-        let amount = Amount { objects: members_objects + 1, bytes: sum };
         let shape = if fans_out { Shape::Container } else { Shape::Single };
         self.found.push(Suspect { node, shape, amount, contents, also: Vec::new() });
         let members: std::collections::HashSet<u32> = members.iter().map(|&(member, _)| member).collect();
@@ -259,10 +258,6 @@ fn tally<'a>(types: impl Iterator<Item = &'a u32>) -> BTreeMap<u32, usize> {
     let mut counts = BTreeMap::new();
     types.for_each(|&kind| *counts.entry(kind).or_default() += 1);
     counts
-}
-
-fn sum(members: &[(u32, u64)]) -> u64 {
-    members.iter().map(|&(_, bytes)| bytes).sum()
 }
 
 /// Whether a child keeps so much that the way leads through it.

@@ -17,17 +17,37 @@ const REST: u64 = 20;
 /// So many places that are alike are tables.
 const ALIKE: usize = 3;
 /// Why such a place may be meant to be large.
-pub const TABLE: &str = "it is plain data of a library, laid out like a table or a parsed document";
+const TABLE: &str = "it is plain data of a library, laid out like a table or a parsed document";
 
-/// Why a place may be meant to be large; nothing if it looks like a leak. `way` leads to it, `library` says whether from a
-/// module of an installed package or of Python itself.
-pub fn may_be_intended(
-    kinds: &Kinds<'_>,
-    dominators: &Dominators,
-    suspect: &Suspect,
-    way: &[u32],
-    library: bool,
-) -> Option<&'static str> {
+/// A place to judge.
+pub struct Place<'a> {
+    /// What has piled up.
+    pub suspect: &'a Suspect,
+    /// The way that leads to it.
+    pub way: &'a [u32],
+    /// The package whose module it is in, if that is an installed one or Python itself.
+    pub library: Option<String>,
+}
+
+/// Why each place may be meant to be large; nothing if it looks like a leak.
+pub fn reasons(kinds: &Kinds<'_>, dominators: &Dominators, places: &[Place<'_>]) -> Vec<Option<&'static str>> {
+    let plain = |place: &Place<'_>| place.library.is_some() && is_plain(kinds, dominators, place.suspect);
+    let plain: Vec<bool> = places.iter().map(plain).collect();
+    let likeness = |(place, &plain): (&Place<'_>, &bool)| {
+        let members = place.suspect.contents.members.as_ref()?.type_id;
+        plain.then(|| (place.library.clone(), kinds.type_name(place.suspect.node), members))
+    };
+    let all: Vec<_> = places.iter().zip(&plain).map(likeness).collect();
+    // A leak is not in many places of a library at once; tables that are alike by what is in them are.
+    let is_one_of_many = |one: &Option<_>| one.is_some() && all.iter().filter(|&other| other == one).count() >= ALIKE;
+    let judged = places.iter().zip(&plain).zip(&all);
+    judged
+        .map(|((place, &plain), one)| reason(kinds, dominators, place, plain).or(is_one_of_many(one).then_some(TABLE)))
+        .collect()
+}
+
+fn reason(kinds: &Kinds<'_>, dominators: &Dominators, place: &Place<'_>, plain: bool) -> Option<&'static str> {
+    let suspect = place.suspect;
     if !matches!(suspect.shape, Shape::Container | Shape::Shared | Shape::Single) {
         return None;
     }
@@ -38,26 +58,13 @@ pub fn may_be_intended(
     if few && !tree && suspect.shape != Shape::Single && suspect.amount.bytes < (total / FEW_SHARE).min(FEW_BYTES) {
         return Some("it has only a few members, and they are not much of the heap");
     }
-    if !library {
-        return None;
-    }
+    place.library.as_ref()?;
     if contents.types * 2 > contents.total && contents.total >= MANY as u64 {
         return Some("nearly each of its members has a type of its own, which is how libraries keep singletons");
     }
     let mixed = contents.types > 1 && contents.count() * 2 < contents.total;
-    let like_a_table = few || mixed || suspect.shape == Shape::Single || is_in_document(kinds, way);
-    (like_a_table && is_plain(kinds, dominators, suspect)).then_some(TABLE)
-}
-
-/// Of several places in one library, each plain data and alike by what is in them: which are alike with at least two
-/// others. A leak is not in many places at once; tables are.
-pub fn are_tables(kinds: &Kinds<'_>, dominators: &Dominators, places: &[(&Suspect, Option<&str>)]) -> Vec<bool> {
-    let likeness = |&(suspect, library): &(&Suspect, Option<&str>)| {
-        let members = suspect.contents.members.as_ref()?.type_id;
-        is_plain(kinds, dominators, suspect).then_some((library?.to_owned(), kinds.type_name(suspect.node), members))
-    };
-    let all: Vec<_> = places.iter().map(likeness).collect();
-    all.iter().map(|one| one.is_some() && all.iter().filter(|&other| other == one).count() >= ALIKE).collect()
+    let like_a_table = few || mixed || suspect.shape == Shape::Single || is_in_document(kinds, place.way);
+    (like_a_table && plain).then_some(TABLE)
 }
 
 /// Whether the place is in a container that is in a container, and no attribute of anything is between them.

@@ -20,7 +20,7 @@ use crate::graph::{Among, Amount, Dominators, MOST_RELUCTANT, Tree};
 use crate::heap::RootReason;
 
 pub use contents::{Contents, Group};
-pub use intended::{TABLE, are_tables, may_be_intended};
+pub use intended::{Place, reasons};
 pub use kinds::Kinds;
 pub use known::better_known;
 pub use ordinary::is_ordinary;

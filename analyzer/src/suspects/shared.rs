@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::contents;
 use super::explore::MANY;
 use super::{Kinds, Shape, Suspect};
-use crate::graph::{Amount, Dominators};
+use crate::graph::Dominators;
 
 /// Adds containers that are not suspects yet, and those that share their objects with one that is.
 pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Suspect>) {
@@ -22,10 +22,7 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
         if members.len() < MANY || kinds.is_namespace(node) {
             continue;
         }
-        let amount = Amount {
-            objects: members.iter().map(|&(member, _)| dominators.retained(member).objects).sum(),
-            bytes: sum(&members),
-        };
+        let amount = contents::amount(dominators, &members);
         let contents = contents::of(kinds, dominators, &members);
         let suspect = Suspect { node, shape: Shape::Shared, amount, contents, also: Vec::new() };
         sharing.push((suspect, members.into_iter().map(|(member, _)| member).collect()));
@@ -52,18 +49,13 @@ fn members(kinds: &Kinds<'_>, dominators: &Dominators, node: u32, threshold: u64
         members.sort_unstable();
         members.dedup();
         members.retain(|&(member, _)| !dominators.dominates(member, node));
-        let sum = sum(&members);
+        let sum = contents::sum(&members);
         let largest = members.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
         if sum > best.0 && largest <= sum / 2 {
             best = (sum, members);
         }
     }
     if best.0 < threshold { Vec::new() } else { best.1 }
-}
-
-/// Members may keep each other, so that what they keep is counted again and again.
-fn sum(members: &[(u32, u64)]) -> u64 {
-    members.iter().fold(0, |sum, &(_, bytes)| sum.saturating_add(bytes))
 }
 
 /// Containers with much the same members become one suspect: the one with the most of them, the others named beside it.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::contents;
 use super::explore::MANY;
 use super::{Kinds, Shape, Suspect};
-use crate::graph::{Amount, Dominators};
+use crate::graph::Dominators;
 use crate::heap::RootReason;
 
 /// Adds the types of which much is there. Without a sidecar no roots are known, and nothing can be said.
@@ -28,17 +28,15 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
         }
     }
     for members in by_type.into_values().filter(|members| members.len() >= MANY) {
-        let bytes: u64 = members.iter().map(|&(_, bytes)| bytes).sum();
+        let amount = contents::amount(dominators, &members);
         let Some(&(node, largest)) = members.iter().max_by_key(|&&(node, bytes)| (bytes, std::cmp::Reverse(node)))
         else {
             continue;
         };
-        if bytes < threshold || largest > bytes / 2 {
+        if amount.bytes < threshold || largest > amount.bytes / 2 {
             continue;
         }
-        let objects = members.iter().map(|&(member, _)| dominators.retained(member).objects).sum();
         let contents = contents::of(kinds, dominators, &members);
-        let amount = Amount { objects, bytes };
         found.push(Suspect { node, shape: Shape::Unreached, amount, contents, also: Vec::new() });
     }
 }

@@ -177,8 +177,7 @@ impl ControlPage {
 
     /// Is a dump under way that a signal would be merged into? Async-signal-safe.
     pub fn takes_signals_in(&self) -> bool {
-        let started = self.started.load(Acquire);
-        started != self.finished.load(Acquire) && started != self.closed.load(Acquire)
+        takes_signals_in(self.started.load(Acquire), self.finished.load(Acquire), self.closed.load(Acquire))
     }
 
     /// From now on signals ask for another dump than the one under way. To be called before anybody can see its file:
@@ -203,6 +202,11 @@ impl ControlPage {
         self.set_state(State::Idle);
         self.finished.store(self.started.load(Relaxed), Release);
     }
+}
+
+/// The rule for merging, by numbers of dumps: one is under way, and nobody can have seen its file.
+fn takes_signals_in(started: u64, finished: u64, closed: u64) -> bool {
+    started > finished && started != closed
 }
 
 /// What a reader of the page sees: a copy of one moment.
@@ -261,6 +265,11 @@ pub enum ControlError {
 }
 
 impl ControlView {
+    /// Was a dump under way that a signal would be merged into? See [`ControlPage::takes_signals_in`].
+    pub fn takes_signals_in(&self) -> bool {
+        takes_signals_in(self.started, self.finished, self.closed)
+    }
+
     /// Decodes a copy of the page, as `pread` gives it.
     ///
     /// A copy is not a moment: the caller reads twice when a text matters ([`ControlError::Torn`] means: again).

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::{Dump, Found, Suspect, find, frees};
+use super::{Dump, Found, Suspect, find};
 use crate::report::study::Study;
 use crate::report::words::{bytes, thousands};
 use crate::suspects;
@@ -62,8 +62,8 @@ impl<'v> Earlier<'v> {
         let study = Study::of(dump.view);
         let found = find(&study, suspects::threshold(study.dominators.total()) / LESS).into_iter();
         let by_path = found.map(|found| {
-            let amount = frees(&study, &found.suspect).bytes.max(found.suspect.amount.bytes);
-            (found.path, (found.suspect.contents.count(), amount))
+            let bytes = found.bytes(&study);
+            (found.path, (found.suspect.contents.count(), bytes))
         });
         Earlier {
             name: dump.name.clone(),
@@ -114,23 +114,20 @@ pub(super) fn add_growing(
     found: &mut Vec<Found>,
 ) -> Vec<Option<Grown>> {
     let Some(first) = earlier.first() else { return vec![None; found.len()] };
-    let grown = |each: &Found| {
+    let with_growth = |each: Found| {
         let address = study.view.address(each.suspect.node);
         let past = first.past(&each.path, address, study.kinds.type_name(each.suspect.node));
-        let now = frees(study, &each.suspect).bytes.max(each.suspect.amount.bytes);
+        let now = each.bytes(study);
         let more = i128::from(now) - i128::from(past.retained_bytes.unwrap_or(0));
         let more = more.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
         let bytes_per_hour = first.hours_before.map(|hours| more as f64 / hours);
-        Grown { since: first.name.clone(), bytes: more, bytes_per_hour, now }
+        (each, Grown { since: first.name.clone(), bytes: more, bytes_per_hour, now })
     };
     let known: HashSet<u32> = found.iter().map(|found| found.suspect.node).collect();
     let is_news = |each: &Found| !known.iter().any(|&node| study.dominators.dominates(node, each.suspect.node));
-    let small = find(study, threshold / LESS).into_iter().filter(is_news);
-    let small: Vec<(Found, Grown)> =
-        small.map(|each| (grown(&each), each)).map(|(grown, each)| (each, grown)).collect();
-    let mut all: Vec<(Found, Grown)> =
-        std::mem::take(found).into_iter().map(|each| (grown(&each), each)).map(|(grown, each)| (each, grown)).collect();
-    all.extend(small.into_iter().filter(|(_, grown)| grown.matters()));
+    let small: Vec<Found> = find(study, threshold / LESS).into_iter().filter(is_news).collect();
+    let mut all: Vec<(Found, Grown)> = std::mem::take(found).into_iter().map(with_growth).collect();
+    all.extend(small.into_iter().map(with_growth).filter(|(_, grown)| grown.matters()));
     // The order of what does not grow stays.
     all.sort_by_key(|(_, grown)| std::cmp::Reverse(if grown.matters() { grown.bytes } else { 0 }));
     let (places, histories): (Vec<Found>, Vec<Option<Grown>>) =

@@ -3,6 +3,8 @@
 mod history;
 mod words;
 
+use std::cell::OnceCell;
+
 use fixedbitset::FixedBitSet;
 use serde::Serialize;
 
@@ -184,6 +186,19 @@ struct Found {
     way: Vec<u32>,
     /// The module that the way leads through first.
     module: Option<String>,
+    freed: OnceCell<Amount>,
+}
+
+impl Found {
+    /// What goes with it: for containers that share their objects that is a search through the heap.
+    fn frees(&self, study: &Study<'_>) -> Amount {
+        *self.freed.get_or_init(|| frees(study, &self.suspect))
+    }
+
+    /// Bytes that go with it, or with all that hold the same objects.
+    fn bytes(&self, study: &Study<'_>) -> u64 {
+        self.frees(study).bytes.max(self.suspect.amount.bytes)
+    }
 }
 
 /// The suspects of a view that are not ordinary, with their paths.
@@ -192,19 +207,19 @@ fn find(study: &Study<'_>, threshold: u64) -> Vec<Found> {
     let named = found.map(|suspect| {
         let way = study.way(suspect.node);
         let module = if suspect.shape == Shape::Unreached { None } else { study.module_on(&way) };
-        Found { path: study.expression(&way), module, way, suspect }
+        Found { path: study.expression(&way), module, way, suspect, freed: OnceCell::new() }
     });
     named.filter(|found| !suspects::is_ordinary(&study.kinds, &place(&found.path), &found.suspect)).collect()
 }
 
 /// Of two much alike the one further from the roots comes first: it is the one that nobody thinks of.
-fn further_twin_first(study: &Study<'_>, found: &mut [Found]) {
+fn further_twin_first(found: &mut [Found]) {
     let near = |a: u64, b: u64| a.abs_diff(b) <= a.max(b) / 50;
     for i in 1..found.len() {
         let (one, other) = (&found[i - 1].suspect, &found[i].suspect);
         let of_a_kind = |suspect: &suspects::Suspect| suspect.contents.members.as_ref().map(|group| group.type_id);
         let alike = near(one.amount.bytes, other.amount.bytes) && of_a_kind(one) == of_a_kind(other);
-        if alike && study.way(one.node).len() < study.way(other.node).len() {
+        if alike && found[i - 1].way.len() < found[i].way.len() {
             found.swap(i - 1, i);
         }
     }
@@ -232,7 +247,7 @@ impl Suspects {
         let threshold = at_least.unwrap_or_else(|| suspects::threshold(heap));
         let earlier: Vec<Earlier<'_>> = before.iter().map(|dump| Earlier::of(dump, last)).collect();
         let mut found = find(&study, threshold);
-        further_twin_first(&study, &mut found);
+        further_twin_first(&mut found);
         let histories = history::add_growing(&study, &earlier, threshold, &mut found);
         let owners = Modules::of(last.view);
         let reasons = reasons(&study, &owners, &found);
@@ -275,13 +290,10 @@ fn reasons(study: &Study<'_>, owners: &Modules<'_>, found: &[Found]) -> Vec<Opti
         let package = owners.package(found.module.as_deref()?);
         (package.kind != Kind::Application).then_some(package.name)
     };
-    let libraries: Vec<Option<String>> = found.iter().map(library).collect();
-    let places = found.iter().zip(&libraries).map(|(found, library)| (&found.suspect, library.as_deref()));
-    let tables = suspects::are_tables(&study.kinds, &study.dominators, &places.collect::<Vec<_>>());
-    let one_by_one = found.iter().zip(&libraries).map(|(found, library)| {
-        suspects::may_be_intended(&study.kinds, &study.dominators, &found.suspect, &found.way, library.is_some())
-    });
-    one_by_one.zip(tables).map(|(reason, table)| reason.or(table.then_some(suspects::TABLE))).collect()
+    let places =
+        found.iter().map(|found| suspects::Place { suspect: &found.suspect, way: &found.way, library: library(found) });
+    let places: Vec<suspects::Place<'_>> = places.collect();
+    suspects::reasons(&study.kinds, &study.dominators, &places)
 }
 
 /// Makes findings of places.
@@ -295,7 +307,7 @@ impl Teller<'_, '_> {
     fn told(&self, rank: usize, found: &Found) -> Suspect {
         let (study, suspect, view) = (self.study, &found.suspect, self.study.view);
         let address = view.address(suspect.node);
-        let frees = frees(study, suspect);
+        let frees = found.frees(study);
         let all = if suspect.shape == Shape::Shared {
             Amount { objects: suspect.amount.objects.max(frees.objects), bytes: suspect.amount.bytes.max(frees.bytes) }
         } else {
