@@ -17,7 +17,7 @@ import json
 import sys
 from pathlib import Path
 from types import BuiltinFunctionType, FrameType
-from typing import Any
+from typing import Any, Callable, Optional, TypeVar
 
 import heapsee
 from harness import binaries
@@ -114,6 +114,15 @@ def with_attributes(made: Any) -> Any:
     return made
 
 
+def annotated() -> Any:
+    """A function with annotations that are no types, and without attributes: both would be a dict behind its name."""
+
+    def made(*_: Any) -> None: ...
+
+    made.__annotations__ = {"first": Optional[int], "second": Callable[..., Any], "return": TypeVar("T")}
+    return made
+
+
 def failure() -> OddError:
     """An exception that was raised, with another one behind it."""
     try:
@@ -162,6 +171,9 @@ def zoo() -> dict[Any, Any]:
         "named": Named(["left"], ["right"]),
         "deque": collections.deque([["a"], ["b"], ["c"]]),
         "function": with_attributes(closure(["first"], ["second"])),
+        "annotated": annotated(),
+        "annotated_with_attributes": with_attributes(annotated()),
+        "bare": with_attributes(lambda: None),
         "method": with_attributes(Plain()).__init__,
         "builtin": ["self"].append,
         "partial": functools.partial(Plain, key=["keyword"]),

@@ -12,6 +12,8 @@ use crate::heap::View;
 
 /// Where a function's defaults are at most.
 const LAST_DEFAULTS: usize = 3;
+/// What a function may have for an attribute, and not for an annotation.
+const NO_ANNOTATIONS: [&str; 6] = ["bool", "int", "float", "list", "dict", "set"];
 /// References that can be inline attributes and their names: CPython keeps up to 30 inline, this is generous.
 const MOST_INLINE: usize = 512;
 
@@ -122,14 +124,14 @@ impl Asked<'_> {
         match type_of(self.view, self.child) {
             "code" => attribute("__code__"),
             "tuple" if self.position <= LAST_DEFAULTS + 1 => attribute("__defaults__"),
-            "tuple" if self.refers_only_to("cell") => attribute("__closure__"),
+            "tuple" if self.only_refers_to(self.child, "cell") => attribute("__closure__"),
             "dict" if self.is_behind_globals() => attribute("__builtins__"),
             "dict" if self.is_namespace() => {
                 let first = self.all.iter().position(|&node| type_of(self.view, node) == "dict");
                 attribute(if first == Some(self.position) { "__globals__" } else { "__builtins__" })
             }
             "dict" if self.position <= LAST_DEFAULTS + 1 => attribute("__kwdefaults__"),
-            "dict" if self.is_behind_name() && !self.holds_types() => attribute("__dict__"),
+            "dict" if self.is_behind_name() && !self.may_be_annotations() => attribute("__dict__"),
             _ => part("part of the function"),
         }
     }
@@ -152,14 +154,21 @@ impl Asked<'_> {
         before.is_some() && before.as_deref() == self.view.name(self.node).as_deref()
     }
 
-    /// Whether a dict has types and texts for values, as annotations do.
-    fn holds_types(&self) -> bool {
+    /// Whether a dict behind the name can be that of the annotations. Not if these, or the closure that stands between,
+    /// are still to come; nor with a value that annotations do not have (they have types, texts and what `typing` makes).
+    fn may_be_annotations(&self) -> bool {
+        let mut behind = self.all[self.position + 1..].iter();
+        let comes_before = behind.any(|&node| match type_of(self.view, node) {
+            "dict" => true,
+            "tuple" => self.only_refers_to(node, "cell"),
+            _ => false,
+        });
         let mut values = self.view.heap().referents(self.child).iter().skip(1).step_by(2);
-        values.all(|&node| self.is_type(node) || matches!(type_of(self.view, node), "str" | "NoneType"))
+        !comes_before && !values.any(|&node| NO_ANNOTATIONS.contains(&type_of(self.view, node)))
     }
 
-    fn refers_only_to(&self, type_name: &str) -> bool {
-        let all = self.view.heap().referents(self.child);
+    fn only_refers_to(&self, node: u32, type_name: &str) -> bool {
+        let all = self.view.heap().referents(node);
         !all.is_empty() && all.iter().all(|&node| type_of(self.view, node) == type_name)
     }
 
