@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import SECCOMP, Worker, WorkerError, check_dump, names
+from conftest import SECCOMP, Worker, WorkerError, check_dump, eventually, names
 
 EPERM, EAGAIN, ENOMEM, ENOSYS = 1, 11, 12, 38
 #: Threads share memory (CLONE_VM); what does not is a process.
@@ -80,8 +80,14 @@ def test_the_limit_of_processes_is_reached(unprivileged, more, reason):
     check_dump(unprivileged.dump()["last_path"])
 
 
+def watcher_waits(worker):
+    """Whether the watcher has started: from then on it has memory of its own to work with."""
+    return any("(heapsee) S" in stat.read_text() for stat in Path(f"/proc/{worker.pid}/task").glob("*/stat"))
+
+
 def test_the_limit_of_address_space_is_reached(armed):
     """For the copy it holds as well: it says that it has run out of memory, and the worker goes on."""
+    eventually(lambda: watcher_waits(armed), "the watcher waits")
     armed(
         "import resource\n"
         "before = resource.getrlimit(resource.RLIMIT_AS)\n"
