@@ -19,7 +19,6 @@ DUMPS = int(os.environ.get("HEAPSEE_SOAK", "250"))
 WARM_UP = 50
 """So many dumps first: stacks of threads that have ended are kept for the next, and the allocator's free lists fill."""
 
-OUR_THREADS = ("heapsee", "heapsee-gil")
 RESIDENT_SLACK = 4 << 20
 """What the application itself may come to need meanwhile, in bytes, however many dumps there are."""
 MAPPED_SLACK = 16 << 20
@@ -53,12 +52,7 @@ def dump_once(pid: int, folder: Path) -> None:
 
 def footprint(pid: int) -> proc.Footprint:
     """What the worker has once its last dump is over."""
-
-    def at_rest() -> bool:
-        ours = [name for name in proc.threads(pid).values() if name in OUR_THREADS]
-        return not proc.is_dumping(pid) and not proc.children(pid) and ours == ["heapsee"]
-
-    wait_until("the last dump to be over", at_rest)
+    wait_until("the last dump to be over", lambda: proc.is_at_rest(pid))
     return proc.Footprint.of(pid)
 
 

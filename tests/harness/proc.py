@@ -7,6 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+OUR_THREADS = ("heapsee", "heapsee-gil")
+"""The watcher, and the one that asks for the GIL."""
+
 
 def status(pid: int) -> dict[str, str]:
     """``/proc/PID/status``, field by field."""
@@ -109,6 +112,12 @@ class Footprint:
             and not self.threads - before.threads
             and not self.children - before.children
         )
+
+
+def is_at_rest(pid: int) -> bool:
+    """Whether an armed worker has its watcher, under its name, and nothing left of a dump."""
+    ours = [name for name in threads(pid).values() if name in OUR_THREADS]
+    return not is_dumping(pid) and not children(pid) and ours == ["heapsee"]
 
 
 def is_dumping(pid: int) -> bool:
