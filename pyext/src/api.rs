@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Relaxed},
+};
 use std::time::Duration;
 
 use heapsee_format::naming;
@@ -105,13 +108,14 @@ pub fn dump_name(at_ns: u64) -> String {
 #[pyfunction]
 pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let dict = PyDict::new(py);
+    // First of all: what follows is then at least as new as the count of dumps that have ended.
+    add_counts(&dict)?;
     let state = state::lock();
     let ours = state.installed.as_ref().is_some_and(handler::is_current);
     let config = state.config.clone();
     let armed = config.is_some() && ours && state.watchers > 0 && !state.shutting_down;
     let walker = state.walker;
     let error = state.rearm_error.clone();
-    let consistency = state.last_consistency;
     let skipped = state.around.as_ref().map(|around| around.type_names()).unwrap_or_default();
     drop(state);
     dict.set_item("installed", config.is_some())?;
@@ -127,9 +131,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("control_block", control::visible())?;
     dict.set_item("walker", walker.map(Walker::describe))?;
     dict.set_item("fork_error", error)?;
-    dict.set_item("consistency", consistency)?;
     dict.set_item("skipped_types", skipped)?;
-    add_counts(&dict)?;
     Ok(dict)
 }
 
@@ -137,7 +139,7 @@ fn add_counts(dict: &Bound<'_, PyDict>) -> PyResult<()> {
     let page = control::page();
     let numbers: [(&str, Option<u64>); 11] = [
         ("dumps_started", page.map(|page| page.started.load(Relaxed))),
-        ("dumps_finished", page.map(|page| page.finished.load(Relaxed))),
+        ("dumps_finished", page.map(|page| page.finished.load(Acquire))),
         ("signals", page.map(|page| page.signals.load(Relaxed))),
         ("signals_merged", page.map(|page| page.signals_merged.load(Relaxed))),
         ("signals_ignored", page.map(|page| page.signals_ignored.load(Relaxed))),
@@ -152,6 +154,7 @@ fn add_counts(dict: &Bound<'_, PyDict>) -> PyResult<()> {
         dict.set_item(name, number.unwrap_or(0))?;
     }
     let text = |text: Option<String>| text.filter(|text| !text.is_empty());
+    dict.set_item("consistency", text(page.and_then(|page| page.consistency.get())))?;
     dict.set_item("last_path", text(page.and_then(|page| page.last_path.get())))?;
     dict.set_item("last_error", text(page.and_then(|page| page.last_error.get())))
 }

@@ -133,8 +133,6 @@ pub struct State {
     pub distributions: Option<Arc<Distributions>>,
     /// Bytes of the last dump that was published; 0: none yet.
     pub last_size: u64,
-    /// How that dump was taken.
-    pub last_consistency: Option<&'static str>,
     /// What walks step around, since one has crashed there; none: nothing.
     pub around: Option<Arc<Around>>,
     /// Somebody installs or uninstalls.
@@ -169,7 +167,6 @@ static STATE: Mutex<State> = Mutex::new(State {
     salt: None,
     distributions: None,
     last_size: 0,
-    last_consistency: None,
     around: None,
     installing: false,
     dumping: false,

@@ -154,6 +154,8 @@ pub struct ControlPage {
     /// Number of the last dump that no signal is merged into any more: it is getting its name, or was never meant for
     /// the directory. A signal from then on asks for another dump.
     pub closed: AtomicU64,
+    /// How sure the last dump that was published is to be of one moment: the sidecar's `consistency`.
+    pub consistency: Text<24>,
 }
 
 const _: () = assert!(size_of::<ControlPage>() <= PAGE_SIZE);

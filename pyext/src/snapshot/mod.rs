@@ -32,7 +32,6 @@ use crate::walk::around::Around;
 use crate::walk::secrecy::Values;
 use crate::walk::{self, Walker};
 use crate::{clock, control, distributions, process_info};
-use ways::Consistency;
 
 /// Where a dump goes.
 #[derive(Clone, Debug)]
@@ -157,15 +156,12 @@ fn finish(
     page: &ControlPage,
     number: u64,
     target: Target,
-    result: Result<Consistency, Failure>,
+    result: Result<(), Failure>,
 ) -> Result<Option<PathBuf>, Problem> {
     let (outcome, problem) = match result {
-        Ok(consistency) => {
+        Ok(()) => {
             page.expected_objects.store(page.objects.load(Relaxed), Relaxed);
-            let mut state = state::lock();
-            state.last_size = page.bytes.load(Relaxed);
-            state.last_consistency = Some(consistency.name());
-            drop(state);
+            state::lock().last_size = page.bytes.load(Relaxed);
             return Ok(match target {
                 Target::Directory(directory) => Some(directory.join(published_name(page))),
                 Target::Path(path) => Some(path),

@@ -56,7 +56,7 @@ struct Clone {
 }
 
 /// Takes the dump; says how.
-pub fn run(job: &Arc<Job>, mode: Mode, number: u64) -> Result<Consistency, Failure> {
+pub fn run(job: &Arc<Job>, mode: Mode, number: u64) -> Result<(), Failure> {
     if mode == Mode::Inline {
         return inline(job);
     }
@@ -71,7 +71,7 @@ pub fn run(job: &Arc<Job>, mode: Mode, number: u64) -> Result<Consistency, Failu
         };
         let without_gil = clone.consistency == Consistency::ForkWithoutGil;
         match outcome(job, clone.child, number) {
-            Ok(()) => return Ok(clone.consistency),
+            Ok(()) => return Ok(()),
             Err(Ended::Saying) => return Err(Failure::Failed(None)),
             Err(Ended::Crashed(problem, _)) if without_gil && tries_left == 0 => {
                 let Problem(last) = problem;
@@ -186,7 +186,7 @@ fn outcome(job: &Job, child: i32, number: u64) -> Result<(), Ended> {
 }
 
 /// The same in the worker itself: the file is made before, and synced and named after the GIL is held.
-fn inline(job: &Arc<Job>) -> Result<Consistency, Failure> {
+fn inline(job: &Arc<Job>) -> Result<(), Failure> {
     let output = writing::open(job)?;
     let their_job = job.clone();
     let work = move |py: Python<'_>| walk_inline(&their_job, output, py);
@@ -199,7 +199,7 @@ fn inline(job: &Arc<Job>) -> Result<Consistency, Failure> {
     let (output, walked) = walked?;
     let path = writing::publish(job, output, walked)?;
     job.page.end(Outcome::Published, &path);
-    Ok(Consistency::Inline)
+    Ok(())
 }
 
 fn walk_inline(job: &Job, mut output: Output, py: Python<'_>) -> Result<(Output, writing::Walked), Problem> {
