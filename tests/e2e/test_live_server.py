@@ -39,6 +39,9 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gunicorn]
 def fill_thread_pools(server: Gunicorn) -> None:
     """Has every worker make all of its threads, so that one more afterwards is one too many."""
     wanted = server.setting.threads if server.setting.worker_class == "gthread" else 0
+    workers = server.workers()
+    # A thread has its name a moment after it was started.
+    wait_until("each watcher to have its name", lambda: all(map(proc.is_at_rest, workers)))
 
     def ask_slowly() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
@@ -47,7 +50,8 @@ def fill_thread_pools(server: Gunicorn) -> None:
         connection.close()
 
     def all_there() -> bool:
-        if all(len(proc.threads(pid)) > wanted for pid in server.workers()):
+        theirs = [[name for name in proc.threads(pid).values() if name not in proc.OUR_THREADS] for pid in workers]
+        if all(len(names) > wanted for names in theirs):
             return True
         askers = [threading.Thread(target=ask_slowly) for _ in range(4 * server.setting.threads)]
         for asker in askers:
@@ -97,8 +101,6 @@ def added(server: Gunicorn, before: dict[int, proc.Footprint]) -> dict[int, obje
 def test_dumps_under_load_disturb_nobody(server: Gunicorn, tmp_path: Path) -> None:
     workers = server.workers()
     fill_thread_pools(server)
-    # A thread has its name a moment after it was started.
-    wait_until("each watcher to have its name", lambda: all(map(proc.is_at_rest, workers)))
     before = footprints(server)
     store = tmp_path / "store"
     store.mkdir()
