@@ -3,13 +3,16 @@
 //! The parts are given up one column at a time, so that a heap being read never stands in memory twice.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use heapsee_format::text::decode;
 use rayon::prelude::*;
 
 use super::ByType;
 use super::address::AddressIndex;
+use super::columns::{Columns, Parts};
 use super::rows::{Narrow, Rows};
+use super::stored::Numbers;
 use super::text::Texts;
 
 /// The heap has more objects or references than the ids can count.
@@ -27,26 +30,6 @@ pub struct TooLarge {
 /// Ids stay below this, so that sums of them and a few marks above them fit.
 pub(super) const LIMIT: u64 = u32::MAX as u64 - 16;
 
-/// The columns of a dump. Plain arrays of fixed-width integers and one of bytes: fit to be mapped from a file.
-pub(super) struct Columns {
-    pub addresses: Vec<u64>,
-    pub types: Vec<u32>,
-    pub sizes: Narrow,
-    pub lengths: Narrow,
-    pub texts: Texts,
-    /// One more than there are objects: the edges of object i are `edge_starts[i]..edge_starts[i + 1]`.
-    pub edge_starts: Vec<u32>,
-    /// The node that each edge leads to.
-    pub children: Vec<u32>,
-    /// Addresses referred to without a line, ascending: the nodes from `addresses.len()` on.
-    pub dangling: Vec<u64>,
-    pub dangling_edges: u32,
-    pub type_names: Vec<String>,
-    pub types_by_name: HashMap<String, u32>,
-    pub total_size: u64,
-    pub repeated: u64,
-}
-
 pub(super) fn assemble(mut parts: Vec<Rows>) -> Result<(Columns, AddressIndex), TooLarge> {
     check("objects", parts.iter().map(Rows::len))?;
     let mut addresses = join(&mut parts, |part| &mut part.addresses);
@@ -55,28 +38,33 @@ pub(super) fn assemble(mut parts: Vec<Rows>) -> Result<(Columns, AddressIndex), 
         drop_rows(&mut parts, &mut addresses, &repeated);
         index = AddressIndex::new(&addresses).0;
     }
-    let (type_names, types_by_name) = join_types(&mut parts);
+    let type_names = join_types(&mut parts);
     let edge_starts = join_edge_starts(&mut parts)?;
     let (children, dangling) = resolve(&mut parts, &index, addresses.len() as u32);
     let dangling_edges = children.iter().filter(|&&child| child as usize >= addresses.len()).count() as u32;
     check("objects and addresses without a line", [addresses.len(), dangling.len()].into_iter())?;
     let sizes = join_narrow(&mut parts, |part| &mut part.sizes);
     let total_size = (0..addresses.len() as u32).fold(0u64, |sum, node| sum.saturating_add(sizes.get(node)));
-    let columns = Columns {
-        types: join(&mut parts, |part| &mut part.types),
-        lengths: join_narrow(&mut parts, |part| &mut part.lengths),
-        texts: join_texts(&mut parts),
-        addresses,
-        sizes,
-        edge_starts,
-        children,
-        dangling,
+    let numbers = Numbers {
+        objects: addresses.len() as u64,
+        edges: children.len() as u64,
+        dangling: dangling.len() as u64,
+        types: type_names.len() as u64,
         dangling_edges,
-        type_names,
-        types_by_name,
         total_size,
         repeated: repeated.len() as u64,
     };
+    let parts = Parts {
+        types: OnceLock::from(join(&mut parts, |part| &mut part.types)),
+        lengths: OnceLock::from(join_narrow(&mut parts, |part| &mut part.lengths)),
+        texts: OnceLock::from(join_texts(&mut parts)),
+        addresses: OnceLock::from(addresses),
+        sizes: OnceLock::from(sizes),
+        edge_starts: OnceLock::from(edge_starts),
+        children: OnceLock::from(children),
+        dangling: OnceLock::from(dangling),
+    };
+    let columns = Columns::new(numbers, type_names, parts, None);
     Ok((columns, index))
 }
 
@@ -155,7 +143,7 @@ fn drop_rows(parts: &mut [Rows], addresses: &mut Vec<u64>, dropped: &[usize]) {
 }
 
 /// Gives types ids that hold for all parts, in the order in which the file first names them.
-fn join_types(parts: &mut [Rows]) -> (Vec<String>, HashMap<String, u32>) {
+fn join_types(parts: &mut [Rows]) -> Vec<String> {
     let mut names = Vec::new();
     let mut ids = HashMap::new();
     let mut translations = Vec::new();
@@ -171,7 +159,7 @@ fn join_types(parts: &mut [Rows]) -> (Vec<String>, HashMap<String, u32>) {
     parts.par_iter_mut().zip(translations).for_each(|(part, translation)| {
         part.types.iter_mut().for_each(|id| *id = translation[*id as usize]);
     });
-    (names, ids)
+    names
 }
 
 /// Turns the addresses referred to into nodes. Addresses without a line become nodes from `objects` on, in order.
@@ -216,9 +204,9 @@ fn resolve_part(refs: &[u64], index: &AddressIndex, children: &mut [u32]) -> Vec
 
 /// Sorts by counting: types by name first, then every object to its type's place.
 pub(super) fn by_type(columns: &Columns) -> ByType {
-    let mut sorted = by_type_of(columns, vec![0; columns.types.len()]);
+    let mut sorted = by_type_of(columns, vec![0; columns.types().len()]);
     let mut next: Vec<u32> = sorted.ranges.iter().map(|range| range.start).collect();
-    for (node, &id) in columns.types.iter().enumerate() {
+    for (node, &id) in columns.types().iter().enumerate() {
         let next = &mut next[id as usize];
         sorted.nodes[*next as usize] = node as u32;
         *next += 1;
@@ -231,7 +219,7 @@ pub(super) fn by_type_of(columns: &Columns, nodes: Vec<u32>) -> ByType {
     let mut types: Vec<u32> = (0..columns.type_names.len() as u32).collect();
     types.sort_unstable_by_key(|&id| &columns.type_names[id as usize]);
     let mut counts = vec![0u32; types.len()];
-    for &id in &columns.types {
+    for &id in columns.types() {
         counts[id as usize] += 1;
     }
     let mut ranges = vec![0..0; types.len()];

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::assemble::Columns;
+use super::columns::Columns;
 
 pub(super) struct Reverse {
     /// Where each edge comes from.
@@ -16,7 +16,7 @@ impl Reverse {
     /// Sorts the edges by child, by counting. Every thread takes a range of children and goes through all edges: that
     /// reads more, but in order, and the scattered writes (which cost) are shared out without any locking.
     pub(super) fn of(columns: &Columns, nodes: u32) -> Reverse {
-        let children = columns.children.as_slice();
+        let children = columns.children();
         let mut starts = vec![0u32; nodes as usize + 1];
         let chunk = (nodes as usize).div_ceil(rayon::current_num_threads()).max(1);
         starts[..nodes as usize].par_chunks_mut(chunk).enumerate().for_each(|(i, counts)| {
@@ -88,8 +88,8 @@ fn fill(children: &[u32], starts: &[u32], into: &mut [u32]) {
 }
 
 fn parents(columns: &Columns) -> Vec<u32> {
-    let mut parents = Vec::with_capacity(columns.children.len());
-    for (node, ends) in columns.edge_starts.windows(2).enumerate() {
+    let mut parents = Vec::with_capacity(columns.children().len());
+    for (node, ends) in columns.edge_starts().windows(2).enumerate() {
         parents.resize(parents.len() + (ends[1] - ends[0]) as usize, node as u32);
     }
     parents

@@ -10,10 +10,12 @@
 mod address;
 mod assemble;
 mod cells;
+mod columns;
 mod edges;
 mod roots;
 mod rows;
 mod session;
+pub(crate) mod shares;
 mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -37,7 +39,7 @@ pub use stored::{Numbers, Section, Sections};
 pub use view::{Counts, Edge, View};
 
 use address::AddressIndex;
-use assemble::Columns;
+use columns::Columns;
 use edges::Reverse;
 
 /// What an object holds, as far as the dump says.
@@ -114,8 +116,8 @@ impl ByType {
 
 /// One dump: immutable.
 ///
-/// What only some commands need (referrers, roots, the order by type) is computed when first asked for, or read from the
-/// index if the heap is from one, and kept.
+/// What only some commands need (referrers, roots, the order by type) is computed when first asked for, and kept. A heap
+/// from an index has nothing in memory at first: everything is read when it is first asked for.
 pub struct Heap {
     columns: Columns,
     index: OnceLock<AddressIndex>,
@@ -124,8 +126,6 @@ pub struct Heap {
     reverse: OnceLock<Reverse>,
     roots: OnceLock<Vec<Root>>,
     by_type: OnceLock<ByType>,
-    /// Where the heap was read from, if that was an index.
-    stored: Option<Box<dyn Sections>>,
 }
 
 impl Heap {
@@ -168,12 +168,12 @@ impl Heap {
     fn of(columns: Columns, index: OnceLock<AddressIndex>, meta: Option<Meta>, source: Source) -> Heap {
         let meta = meta.map(Box::new);
         let (reverse, roots, by_type) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Heap { columns, index, meta, source, reverse, roots, by_type, stored: None }
+        Heap { columns, index, meta, source, reverse, roots, by_type }
     }
 
     /// Number of objects.
     pub fn len(&self) -> u32 {
-        self.columns.sizes.len() as u32
+        self.columns.numbers.objects as u32
     }
 
     /// Whether there are no objects.
@@ -183,26 +183,26 @@ impl Heap {
 
     /// Number of nodes: objects and dangling addresses.
     pub fn node_count(&self) -> u32 {
-        self.len() + self.columns.dangling.len() as u32
+        self.len() + self.columns.numbers.dangling as u32
     }
 
     /// How many lines told of an address that an earlier line had told of. The first line counts, as in meliae's loader.
     pub fn repeated_lines(&self) -> u64 {
-        self.columns.repeated
+        self.columns.numbers.repeated
     }
 
     /// The address of a node.
     pub fn address(&self, node: u32) -> u64 {
-        match self.columns.addresses.get(node as usize) {
+        match self.columns.addresses().get(node as usize) {
             Some(&address) => address,
-            None => self.columns.dangling[(node - self.len()) as usize],
+            None => self.columns.dangling()[(node - self.len()) as usize],
         }
     }
 
     /// The node at exactly this address, dangling ones included.
     pub fn node_of(&self, address: u64) -> Option<u32> {
         self.index().get(address).or_else(|| {
-            let at = self.columns.dangling.binary_search(&address).ok()?;
+            let at = self.columns.dangling().binary_search(&address).ok()?;
             Some(self.len() + at as u32)
         })
     }
@@ -214,7 +214,7 @@ impl Heap {
 
     /// The type of an object: an id in `0..type_count()`.
     pub fn type_id(&self, node: u32) -> u32 {
-        self.columns.types[node as usize]
+        self.columns.types()[node as usize]
     }
 
     /// Number of types, told apart by name.
@@ -239,43 +239,43 @@ impl Heap {
 
     /// Shallow size in bytes.
     pub fn size(&self, node: u32) -> u64 {
-        self.columns.sizes.get(node)
+        self.columns.sizes().get(node)
     }
 
     /// Sum of all shallow sizes. Saturates.
     pub fn total_size(&self) -> u64 {
-        self.columns.total_size
+        self.columns.numbers.total_size
     }
 
     /// `len` of an object: characters or elements.
     pub fn length(&self, node: u32) -> Option<u64> {
-        self.columns.lengths.get_optional(node)
+        self.columns.lengths().get_optional(node)
     }
 
     /// The name of a module, function or type.
     pub fn name(&self, node: u32) -> Option<Cow<'_, str>> {
-        self.columns.texts.get(node).name()
+        self.columns.texts().get(node).name()
     }
 
     /// What the object holds.
     pub fn value(&self, node: u32) -> Option<Value<'_>> {
-        self.columns.texts.get(node).value()
+        self.columns.texts().get(node).value()
     }
 
     /// Number of references, repeats counted.
     pub fn edge_count(&self) -> u32 {
-        self.columns.children.len() as u32
+        self.columns.numbers.edges as u32
     }
 
     /// Number of references to addresses without a line.
     pub fn dangling_edge_count(&self) -> u32 {
-        self.columns.dangling_edges
+        self.columns.numbers.dangling_edges
     }
 
     /// The references of a node, in file order. Empty for a dangling one.
     #[inline]
     pub fn edges(&self, node: u32) -> Range<u32> {
-        match self.columns.edge_starts.get(node as usize..node as usize + 2) {
+        match self.columns.edge_starts().get(node as usize..node as usize + 2) {
             Some(&[start, end]) => start..end,
             _ => 0..0,
         }
@@ -285,13 +285,13 @@ impl Heap {
     #[inline]
     pub fn referents(&self, node: u32) -> &[u32] {
         let edges = self.edges(node);
-        &self.columns.children[edges.start as usize..edges.end as usize]
+        &self.columns.children()[edges.start as usize..edges.end as usize]
     }
 
     /// Where an edge leads to.
     #[inline]
     pub fn edge_child(&self, edge: u32) -> u32 {
-        self.columns.children[edge as usize]
+        self.columns.children()[edge as usize]
     }
 
     /// Where an edge comes from.
@@ -339,7 +339,7 @@ impl Heap {
     }
 
     fn index(&self) -> &AddressIndex {
-        let make = || AddressIndex::new(&self.columns.addresses).0;
+        let make = || AddressIndex::new(self.columns.addresses()).0;
         self.index.get_or_init(|| self.stored_index().unwrap_or_else(make))
     }
 }

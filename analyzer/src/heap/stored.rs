@@ -1,34 +1,40 @@
 //! A heap as sections of plain bytes, and a heap from such sections: what an index file holds.
 //!
 //! Where the sections lie, and whether they are what was once written, is the business of `load`. Here every number in
-//! them is checked before anything goes by it, so that whatever they hold, no answer is out of bounds. Sections that can
-//! be computed from others (referrers, roots, orders) are read when first asked for, and computed if they are not there
-//! or make no sense.
+//! them is checked before anything goes by it, so that whatever they hold, no answer is out of bounds. All are read when
+//! first asked for. Those that can be computed from others (referrers, roots, orders) are, if they are not there or make
+//! no sense; for the others the dump is read again.
 
 use std::borrow::Cow;
 use std::io;
 use std::sync::OnceLock;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use heapsee_format::meta::Meta;
 
 use super::address::AddressIndex;
-use super::assemble::{Columns, LIMIT};
+use super::assemble::LIMIT;
+use super::columns::{Columns, Parts};
 use super::edges::Reverse;
 use super::rows::Narrow;
 use super::text::Texts;
-use super::{ByType, Heap, Root, RootReason, Source};
+use super::{ByType, Heap, Root, RootReason, Source, shares};
 
 /// Where sections come from. `None` is a section that is not there or not what was written.
 pub trait Sections: Send + Sync {
+    /// How many bytes a section has, if it is there.
+    fn length(&self, name: &str) -> Option<u64>;
     /// A section of bytes.
     fn bytes(&self, name: &str) -> Option<Vec<u8>>;
     /// A section of numbers.
     fn u32s(&self, name: &str) -> Option<Vec<u32>>;
     /// A section of wider numbers.
     fn u64s(&self, name: &str) -> Option<Vec<u64>>;
+    /// The heap itself, from the dump that the sections were made of, since one of them is of no use. Its numbers are
+    /// those that go with the sections. Does not return if the dump is not there any more, or not what it was: then
+    /// nothing can be said of it.
+    fn reread(&self) -> Heap;
 }
 
 /// A section to be written.
@@ -37,9 +43,14 @@ pub type Section<'a> = (&'static str, Cow<'a, [u8]>);
 /// What is known of a heap besides its sections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbers {
-    dangling_edges: u32,
-    total_size: u64,
-    repeated: u64,
+    pub(super) objects: u64,
+    pub(super) edges: u64,
+    /// Addresses without a line.
+    pub(super) dangling: u64,
+    pub(super) types: u64,
+    pub(super) dangling_edges: u32,
+    pub(super) total_size: u64,
+    pub(super) repeated: u64,
 }
 
 /// Sidecar's roots are numbered from here on.
@@ -48,22 +59,20 @@ const FIRST_SIDECAR_ROOT: u32 = 2;
 impl Heap {
     /// The numbers that go with [`Heap::sections`].
     pub fn numbers(&self) -> Numbers {
-        let columns = &self.columns;
-        let (dangling_edges, repeated) = (columns.dangling_edges, columns.repeated);
-        Numbers { dangling_edges, total_size: columns.total_size, repeated }
+        self.columns.numbers.clone()
     }
 
     /// Everything there is to know about the heap but for its sidecar and source.
     pub fn sections(&self) -> io::Result<Vec<Section<'_>>> {
         let columns = &self.columns;
         let mut sections = vec![
-            numbers("addresses", &columns.addresses),
-            numbers("types", &columns.types),
-            ("texts", Cow::Borrowed(&columns.texts.bytes)),
-            numbers("text_starts", &columns.texts.starts),
-            numbers("edge_starts", &columns.edge_starts),
-            numbers("children", &columns.children),
-            numbers("dangling", &columns.dangling),
+            numbers("addresses", columns.addresses()),
+            numbers("types", columns.types()),
+            ("texts", Cow::Borrowed(&columns.texts().bytes)),
+            numbers("text_starts", &columns.texts().starts),
+            numbers("edge_starts", columns.edge_starts()),
+            numbers("children", columns.children()),
+            numbers("dangling", columns.dangling()),
             ("type_names", Cow::Owned(serde_json::to_vec(&columns.type_names)?)),
             numbers("index_nodes", self.index().in_order()),
             ("index_blocks", Cow::Owned(bytemuck::cast_slice(&self.index().blocks()).to_vec())),
@@ -73,7 +82,7 @@ impl Heap {
             ("roots", Cow::Owned(bytemuck::cast_slice(&roots_as_numbers(self.roots())).to_vec())),
         ];
         for (low, wide, column) in
-            [("sizes", "sizes_wide", &columns.sizes), ("lengths", "lengths_wide", &columns.lengths)]
+            [("sizes", "sizes_wide", columns.sizes()), ("lengths", "lengths_wide", columns.lengths())]
         {
             sections.push(numbers(low, column.low()));
             sections.push((wide, Cow::Owned(bytemuck::cast_slice(&column.wide()).to_vec())));
@@ -81,28 +90,34 @@ impl Heap {
         Ok(sections)
     }
 
-    /// The heap that these sections and numbers were made of; `None` if they are not of one heap.
+    /// The heap that these sections and numbers were made of; `None` if they cannot be of one heap. No column is read
+    /// before it is looked at.
     pub fn from_sections(
         sections: Box<dyn Sections>,
         numbers: &Numbers,
         meta: Option<Meta>,
         source: Source,
     ) -> Option<Heap> {
-        let columns = columns(&*sections, numbers)?;
-        let mut heap = Heap::of(columns, OnceLock::new(), meta, source);
-        heap.stored = Some(sections);
-        Some(heap)
+        if !lengths_fit(&*sections, numbers) {
+            return None;
+        }
+        let type_names: Vec<String> = serde_json::from_slice(&sections.bytes("type_names")?).ok()?;
+        if type_names.len() as u64 != numbers.types {
+            return None;
+        }
+        let columns = Columns::new(numbers.clone(), type_names, Parts::default(), Some(sections));
+        Some(Heap::of(columns, OnceLock::new(), meta, source))
     }
 
     pub(super) fn stored_index(&self) -> Option<AddressIndex> {
-        let stored = self.stored.as_deref()?;
+        let stored = self.columns.stored.as_deref()?;
         let nodes = stored.u32s("index_nodes")?;
         let fits = nodes.len() == self.len() as usize && all_below(&nodes, self.len());
         fits.then(|| AddressIndex::from_blocks(&stored.u64s("index_blocks")?, nodes)).flatten()
     }
 
     pub(super) fn stored_reverse(&self) -> Option<Reverse> {
-        let stored = self.stored.as_deref()?;
+        let stored = self.columns.stored.as_deref()?;
         let (starts, into) = (stored.u32s("into_starts")?, stored.u32s("into")?);
         let edges = self.edge_count();
         let fits = starts.len() == self.node_count() as usize + 1
@@ -114,13 +129,13 @@ impl Heap {
     }
 
     pub(super) fn stored_by_type(&self) -> Option<ByType> {
-        let nodes = self.stored.as_deref()?.u32s("by_type")?;
+        let nodes = self.columns.stored.as_deref()?.u32s("by_type")?;
         let fits = nodes.len() == self.len() as usize && all_below(&nodes, self.len());
         fits.then(|| super::assemble::by_type_of(&self.columns, nodes))
     }
 
     pub(super) fn stored_roots(&self) -> Option<Vec<Root>> {
-        let numbers = self.stored.as_deref()?.u32s("roots")?;
+        let numbers = self.columns.stored.as_deref()?.u32s("roots")?;
         let roots: Vec<Root> = numbers.chunks_exact(2).map(|pair| root(pair[0], pair[1])).collect();
         let fits = numbers.len().is_multiple_of(2)
             && roots.windows(2).all(|pair| pair[0].node < pair[1].node)
@@ -154,43 +169,61 @@ fn root(node: u32, reason: u32) -> Root {
     Root { node, reason }
 }
 
-fn columns(sections: &dyn Sections, numbers: &Numbers) -> Option<Columns> {
-    let type_names: Vec<String> = serde_json::from_slice(&sections.bytes("type_names")?).ok()?;
-    let types_by_name = type_names.iter().enumerate().map(|(id, name)| (name.clone(), id as u32)).collect();
-    let texts = Texts { bytes: sections.bytes("texts")?, starts: sections.u64s("text_starts")? };
-    let columns = Columns {
-        addresses: sections.u64s("addresses")?,
-        types: sections.u32s("types")?,
-        sizes: Narrow::from_parts(sections.u32s("sizes")?, &sections.u64s("sizes_wide")?),
-        lengths: Narrow::from_parts(sections.u32s("lengths")?, &sections.u64s("lengths_wide")?),
-        texts,
-        edge_starts: sections.u32s("edge_starts")?,
-        children: sections.u32s("children")?,
-        dangling: sections.u64s("dangling")?,
-        dangling_edges: numbers.dangling_edges,
-        type_names,
-        types_by_name,
-        total_size: numbers.total_size,
-        repeated: numbers.repeated,
-    };
-    fit_together(&columns).then_some(columns)
+/// The lengths that these numbers ask for, in bytes. What the others are may be seen when they are read.
+fn lengths_fit(sections: &dyn Sections, numbers: &Numbers) -> bool {
+    let Numbers { objects, edges, dangling, .. } = *numbers;
+    let nodes = objects.saturating_add(dangling);
+    let is = |name: &str, count: u64, width: u64| sections.length(name) == count.checked_mul(width);
+    nodes <= LIMIT
+        && edges <= LIMIT
+        && is("addresses", objects, 8)
+        && ["types", "sizes", "lengths"].iter().all(|name| is(name, objects, 4))
+        && is("text_starts", objects + 1, 8)
+        && is("edge_starts", objects + 1, 4)
+        && is("children", edges, 4)
+        && is("dangling", dangling, 8)
+        && ["texts", "sizes_wide", "lengths_wide"].iter().all(|name| sections.length(name).is_some())
 }
 
-/// Whether no column leads out of another.
-fn fit_together(columns: &Columns) -> bool {
-    let (objects, dangling) = (columns.addresses.len(), columns.dangling.len());
-    let nodes = objects as u64 + dangling as u64;
-    let texts = &columns.texts;
-    nodes <= LIMIT
-        && columns.children.len() as u64 <= LIMIT
-        && [columns.types.len(), columns.sizes.len(), columns.lengths.len()].iter().all(|&length| length == objects)
-        && [texts.starts.len(), columns.edge_starts.len()].iter().all(|&length| length == objects + 1)
-        && texts.starts.last() == Some(&(texts.bytes.len() as u64))
-        && columns.edge_starts.last() == Some(&(columns.children.len() as u32))
-        && is_ascending(&texts.starts)
-        && is_ascending(&columns.edge_starts)
-        && all_below(&columns.types, columns.type_names.len() as u32)
-        && all_below(&columns.children, nodes as u32)
+/// The columns, each from its sections; `None` if these are damaged or lead out of another column. Their lengths are
+/// known to be right.
+impl Columns {
+    pub(super) fn stored_addresses(&self, stored: &dyn Sections) -> Option<Vec<u64>> {
+        stored.u64s("addresses")
+    }
+
+    pub(super) fn stored_types(&self, stored: &dyn Sections) -> Option<Vec<u32>> {
+        stored.u32s("types").filter(|types| all_below(types, self.type_names.len() as u32))
+    }
+
+    pub(super) fn stored_sizes(&self, stored: &dyn Sections) -> Option<Narrow> {
+        Some(Narrow::from_parts(stored.u32s("sizes")?, &stored.u64s("sizes_wide")?))
+    }
+
+    pub(super) fn stored_lengths(&self, stored: &dyn Sections) -> Option<Narrow> {
+        Some(Narrow::from_parts(stored.u32s("lengths")?, &stored.u64s("lengths_wide")?))
+    }
+
+    pub(super) fn stored_texts(&self, stored: &dyn Sections) -> Option<Texts> {
+        let texts = Texts { bytes: stored.bytes("texts")?, starts: stored.u64s("text_starts")? };
+        let fits = texts.starts.last() == Some(&(texts.bytes.len() as u64)) && is_ascending(&texts.starts);
+        fits.then_some(texts)
+    }
+
+    pub(super) fn stored_edge_starts(&self, stored: &dyn Sections) -> Option<Vec<u32>> {
+        let starts = stored.u32s("edge_starts")?;
+        let fits = starts.last() == Some(&(self.numbers.edges as u32)) && is_ascending(&starts);
+        fits.then_some(starts)
+    }
+
+    pub(super) fn stored_children(&self, stored: &dyn Sections) -> Option<Vec<u32>> {
+        let nodes = self.numbers.objects + self.numbers.dangling;
+        stored.u32s("children").filter(|children| all_below(children, nodes as u32))
+    }
+
+    pub(super) fn stored_dangling(&self, stored: &dyn Sections) -> Option<Vec<u64>> {
+        stored.u64s("dangling")
+    }
 }
 
 /// Numbers looked at by one thread in one go.
@@ -200,7 +233,7 @@ fn all_below(numbers: &[u32], bound: u32) -> bool {
     // The highest, not the first that is too high: the compiler makes far better code of it.
     let highest = |piece: &[u32]| piece.iter().fold(0, |highest, &number| highest.max(number));
     let is_below = |piece: &[u32]| piece.is_empty() || highest(piece) < bound;
-    if numbers.len() <= PIECE { is_below(numbers) } else { numbers.par_chunks(PIECE).all(is_below) }
+    if numbers.len() <= PIECE { is_below(numbers) } else { shares::all(numbers.chunks(PIECE).collect(), is_below) }
 }
 
 fn is_ascending<T: PartialOrd + Sync>(numbers: &[T]) -> bool {
@@ -210,7 +243,7 @@ fn is_ascending<T: PartialOrd + Sync>(numbers: &[T]) -> bool {
     if numbers.len() <= PIECE {
         ascends(numbers)
     } else {
-        (0..last.div_ceil(PIECE)).into_par_iter().all(|i| ascends(piece(i)))
+        shares::all((0..last.div_ceil(PIECE)).collect(), |i| ascends(piece(i)))
     }
 }
 

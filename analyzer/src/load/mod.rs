@@ -61,6 +61,18 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Heap, LoadError> {
     Ok(heap)
 }
 
+/// Reads a dump that its index was used of, since that is damaged, and mends the index.
+fn read_again(path: &Path, key: &Key) -> Result<Heap, LoadError> {
+    let input = Input::open(path)?;
+    let sidecar = sidecar::find(path);
+    if Key::of(&input.metadata, &input.source.fingerprint, &sidecar.state) != *key {
+        return Err(LoadError::Changed(path.to_path_buf()));
+    }
+    let heap = read(path, input, sidecar, &LoadOptions::default())?;
+    index::save(path, key, &heap);
+    Ok(heap)
+}
+
 /// Reads the dump itself.
 fn read(path: &Path, input: Input, sidecar: Sidecar, options: &LoadOptions<'_>) -> Result<Heap, LoadError> {
     let Input { mut source, kind, .. } = input;

@@ -1,8 +1,9 @@
 //! The index beside a dump, as a person meets it: made once, used by every verb, left out when asked, never in the way.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -103,4 +104,35 @@ fn a_damaged_index_is_replaced() {
     fs::remove_file(place.index()).unwrap();
     fs::create_dir(place.index()).unwrap();
     assert_eq!(place.query(&place.dump, &[]), answer, "even a folder in its place does not matter");
+}
+
+/// What the index has is read when it is asked for; by then both it and the dump may be gone bad.
+#[test]
+fn a_damaged_index_of_a_dump_that_changed_ends_in_one_line() {
+    let place = Place::new();
+    place.query(&place.dump, &[]);
+    let index = fs::read(place.index()).unwrap();
+    let at = index.windows(8).position(|bytes| bytes == 16u64.to_le_bytes()).unwrap();
+    File::options().write(true).open(place.index()).unwrap().write_all_at(b"\xff", at as u64).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_heapsee"))
+        .args(["shell", place.dump.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"echo opened\n").unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    assert!(output.by_ref().lines().any(|line| line.unwrap() == "opened"));
+    fs::write(&place.dump, LINES.replace('7', "8")).unwrap();
+    input.write_all(b"select address from obj;\n").unwrap();
+    drop(input);
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((rest.as_str(), ended.status.code()), ("", Some(1)), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(message.contains("changed since it was opened, and its index is damaged"), "{message}");
 }

@@ -17,10 +17,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::heap::{Section, Sections as Source};
+use crate::heap::{Section, shares};
 
 /// Changes with every change of the format.
-const MAGIC: [u8; 8] = *b"hpsindx\x01";
+const MAGIC: [u8; 8] = *b"hpsindx\x02";
 const HEADER: usize = 32;
 const ALIGNMENT: u64 = 64;
 /// Bytes under one checksum: small enough to be in the cache still when they are summed up after they were read.
@@ -114,8 +114,24 @@ impl Sections {
         table.sections.iter().all(inside).then_some((Sections { file, entries: table.sections }, table.about))
     }
 
-    fn read<T: bytemuck::Pod + Send>(&self, name: &str) -> Option<Vec<T>> {
-        let entry = self.entries.iter().find(|entry| entry.name == name)?;
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// How many bytes a section has, if it is there.
+    pub fn length(&self, name: &str) -> Option<u64> {
+        self.entry(name).map(|entry| entry.length)
+    }
+
+    /// Where in the file a section begins.
+    #[cfg(test)]
+    pub fn place(&self, name: &str) -> Option<u64> {
+        self.entry(name).map(|entry| entry.at)
+    }
+
+    /// The numbers of a section, if it is there and its checksums hold.
+    pub fn read<T: bytemuck::Pod + Send>(&self, name: &str) -> Option<Vec<T>> {
+        let entry = self.entry(name)?;
         let length = usize::try_from(entry.length).ok()?;
         if !length.is_multiple_of(size_of::<T>()) || entry.sums.len() != length.div_ceil(PIECE) {
             return None;
@@ -127,25 +143,9 @@ impl Sections {
             read.is_ok() && crc32fast::hash(piece) == sum
         };
         // Handing one piece over to another thread takes longer than reading it.
-        let good = if length <= PIECE {
-            bytes.chunks_mut(PIECE).zip(&entry.sums).enumerate().all(read)
-        } else {
-            bytes.par_chunks_mut(PIECE).zip(&entry.sums).enumerate().map(read).all(|good| good)
-        };
+        let pieces = bytes.chunks_mut(PIECE).zip(&entry.sums).enumerate();
+        let good =
+            if length <= PIECE { pieces.map(read).all(|good| good) } else { shares::all(pieces.collect(), read) };
         good.then_some(numbers)
-    }
-}
-
-impl Source for Sections {
-    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
-        self.read(name)
-    }
-
-    fn u32s(&self, name: &str) -> Option<Vec<u32>> {
-        self.read(name)
-    }
-
-    fn u64s(&self, name: &str) -> Option<Vec<u64>> {
-        self.read(name)
     }
 }

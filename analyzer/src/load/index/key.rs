@@ -22,7 +22,6 @@ pub struct Key {
     /// What the sidecar was.
     sidecar: String,
     /// Whose the dump is: whoever could write a dump may as well write its index.
-    #[serde(skip)]
     pub owner: u32,
 }
 

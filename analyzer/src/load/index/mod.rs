@@ -4,10 +4,14 @@
 //! used only if it was made of this very dump and sidecar by this very version, and only as far as its checksums hold;
 //! in every other case the dump is read as if there were none. That an index cannot be written is no error.
 //!
+//! Opening one reads its table and nothing else; a section is read, and its checksums are looked at, when it is first
+//! asked for. So that a section turns out damaged when its heap is long in use: see [`Opened`].
+//!
 //! What the sections mean is the business of `heap`; this module knows where they lie, and keeps them from harm.
 
 mod file;
 mod key;
+mod opened;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -21,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::heap::{Heap, Numbers, Source};
 
 pub(super) use key::{Key, settle};
+use opened::Opened;
 
 /// What an index knows besides the sections.
 #[derive(Serialize, Deserialize)]
@@ -56,7 +61,8 @@ fn open_one(index: &Path, key: &Key, meta: Option<&Meta>, source: &Source) -> Op
         ..source.clone()
     };
     let meta = meta.filter(|_| about.sidecar_counts).cloned();
-    Heap::from_sections(Box::new(sections), &about.numbers, meta, source)
+    let opened = Opened { sections, key: key.clone(), dump: source.path.clone(), numbers: about.numbers.clone() };
+    Heap::from_sections(Box::new(opened), &about.numbers, meta, source)
 }
 
 /// Writes the index of the dump at `path`, where that can be done.

@@ -142,9 +142,11 @@ fn every_byte_flipped_is_the_right_answer_or_none() {
     let dump = Dump::new();
     let read = everything(&dump.load(false).unwrap());
     let index = fs::read(dump.index()).unwrap();
-    let (mut used, indexed) = (0, dump.reader());
-    // In place: writing a file anew is slow on some file systems.
-    let file = fs::File::options().write(true).open(dump.index()).unwrap();
+    let (mut used, mut mended, indexed) = (0, 0, dump.reader());
+    // In place: writing a file anew is slow on some file systems. An index that was mended is another file.
+    let damaged = dump.folder.path().join("damaged");
+    fs::hard_link(dump.index(), &damaged).unwrap();
+    let (file, inode) = (fs::File::options().write(true).open(&damaged).unwrap(), dump.inode());
     for (at, &byte) in index.iter().enumerate() {
         for bits in [0xff, 1 << (at % 8)] {
             file.write_all_at(&[byte ^ bits], at as u64).unwrap();
@@ -152,11 +154,51 @@ fn every_byte_flipped_is_the_right_answer_or_none() {
                 assert_eq!(everything(&heap), read, "byte {at}");
                 used += 1;
             }
+            if dump.inode() != inode {
+                assert_eq!(fs::read(dump.index()).unwrap(), index, "byte {at}");
+                mended += 1;
+                fs::remove_file(dump.index()).unwrap();
+                fs::hard_link(&damaged, dump.index()).unwrap();
+            }
         }
         file.write_all_at(&[byte], at as u64).unwrap();
     }
-    // Between the sections there is padding; and what can be computed is, if its section is damaged.
-    assert!(used > 0 && used < 2 * index.len(), "{used}");
+    // Between the sections there is padding; what can be computed is; and for the other columns the dump is read.
+    assert!(0 < mended && mended < used && used < 2 * index.len(), "{used} {mended}");
+}
+
+#[test]
+fn nothing_is_read_before_it_is_asked_for() {
+    let dump = Dump::new();
+    let read = dump.load(false).unwrap();
+    let (sections, _) = file::Sections::open(fs::File::open(dump.index()).unwrap()).unwrap();
+    let file = fs::File::options().write(true).open(dump.index()).unwrap();
+    // All but what a type is called.
+    for (name, bytes) in read.sections().unwrap().iter().filter(|(name, _)| *name != "type_names") {
+        file.write_all_at(&vec![0x55; bytes.len()], sections.place(name).unwrap()).unwrap();
+    }
+    let heap = dump.indexed().unwrap();
+    let counts = |heap: &Heap| (heap.len(), heap.node_count(), heap.edge_count(), heap.total_size());
+    let inode = dump.inode();
+    assert_eq!(counts(&heap), counts(&read));
+    assert_eq!(dump.inode(), inode);
+    assert_eq!(everything(&heap), everything(&read));
+    assert_ne!(dump.inode(), inode, "it was mended");
+    assert_eq!(everything(&dump.indexed().unwrap()), everything(&read));
+}
+
+/// Tasks that wait for one column must not keep each other from reading it.
+#[test]
+fn many_threads_may_ask_for_a_damaged_column_at_once() {
+    use rayon::prelude::*;
+    let dump = Dump::new();
+    let read = dump.load(false).unwrap();
+    let (sections, _) = file::Sections::open(fs::File::open(dump.index()).unwrap()).unwrap();
+    let file = fs::File::options().write(true).open(dump.index()).unwrap();
+    file.write_all_at(&[0x55; 4], sections.place("types").unwrap()).unwrap();
+    let heap = dump.indexed().unwrap();
+    let types: Vec<u32> = (0..1000u32).into_par_iter().map(|i| heap.type_id(i % heap.len())).collect();
+    assert_eq!(types, (0..1000).map(|i| read.type_id(i % read.len())).collect::<Vec<_>>());
 }
 
 #[test]
@@ -255,4 +297,13 @@ fn a_place_for_each_dump_in_the_cache() {
     let (one, two) = (place::candidates(Path::new("/d/one.dump")), place::candidates(Path::new("/d/two.dump")));
     assert_eq!(one[0], Path::new("/d/one.dump.heapsee-index"));
     assert_ne!(one.last(), two.last());
+}
+
+#[test]
+fn an_index_of_somebody_elses_dump_is_used_too() {
+    let dump = Dump::new();
+    let mut key = Key::of(&dump.path.metadata().unwrap(), "fingerprint", "sidecar");
+    key.owner = 1234;
+    let kept = serde_json::from_value::<Key>(serde_json::to_value(&key).unwrap()).unwrap();
+    assert_eq!(kept, key);
 }
