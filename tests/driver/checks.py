@@ -90,6 +90,7 @@ def test() -> None:
         plan_servers(plan, python)
     for python in pythons:
         plan_worker(plan, python)
+    plan_analyzer(plan)
     plan_agent(plan)
     plan_memcheck(plan)
     plan.carry_out()
@@ -141,6 +142,13 @@ def plan_worker(plan: Plan, python: Python) -> None:
         env = {"HEAPSEE_MELIAE_PYTHON": str(oracle or "")}
         action = partial(pytest, python.minor, f"venv-{python.minor}", *arguments, env=env)
         plan.add(f"CPython {python.minor}: {what}", action, *needed)
+
+
+def plan_analyzer(plan: Plan) -> None:
+    """The analyzer on dumps that no worker has made: they need to be tried with one CPython only."""
+    newest = plan.machine.newest
+    action = partial(pytest, "analyzer", f"venv-{newest.minor}", "tests/analyzer")
+    plan.add("analyzer: graphs and the terminal", action, BINARIES, environment(newest))
 
 
 def plan_memcheck(plan: Plan) -> None:
