@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from bench.bench import MB, ROOT, bench_reader, machine, measure, questions, row
@@ -40,6 +41,41 @@ def bench_index(dump: Path) -> None:
     row("  peak memory", f"{again.peak / MB:,.0f} MB")
 
 
+# What an answer may cost, in times of what `read` costs; without a figure nothing is promised.
+ANSWERS: dict[str, tuple[list[str], float | None]] = {
+    "dominators, retained sizes": (["query", "select max(retained) from obj"], 2),
+    "suspects, with everything": (["suspects", "--max-items", "0"], 3),
+    "top": (["top"], None),
+    "twins": (["twins"], None),
+    "duplicates": (["duplicates"], None),
+    "waste": (["waste"], None),
+    "packages": (["packages"], None),
+    "diff with itself": (["diff"], None),
+}
+
+
+def bench_answers(dump: Path) -> None:
+    """Each answer from the dump itself, against reading it and nothing else; the best of two."""
+
+    def seconds(verb: str, *arguments: str | Path) -> float:
+        command = [binaries.HEAPSEE, verb, dump, *arguments, "--no-index"]
+        times = []
+        for _ in range(2):
+            before = time.perf_counter()
+            measure(command)
+            times.append(time.perf_counter() - before)
+        return min(times)
+
+    read = seconds("summary")
+    print("\nthe answers, beside the time to read the dump")
+    row("read, and a summary", f"{read:.2f} s")
+    for what, ((verb, *arguments), budget) in ANSWERS.items():
+        dumps = [dump] if verb == "diff" else []
+        own = seconds(verb, *dumps, *arguments) - read * (1 + len(dumps))
+        promise = f", at most {budget:.0f} × is promised" if budget else ""
+        row(f"  {what}", f"{own:.2f} s", f"{own / read:.1f} × the time to read{promise}")
+
+
 def main() -> None:
     """Measures at each size."""
     print(machine(), flush=True)
@@ -49,6 +85,7 @@ def main() -> None:
             make_dump(objects, dump)
             bench_reader(dump)
             bench_index(dump)
+            bench_answers(dump)
 
 
 if __name__ == "__main__":

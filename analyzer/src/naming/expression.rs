@@ -17,7 +17,11 @@ pub fn expression(view: &View, path: &[u32], edges: &[EdgeName]) -> String {
         None => (root.as_str(), false),
     };
     let mut pieces = Vec::new();
-    for (edge, &node) in edges.iter().zip(&path[1..]) {
+    for ((edge, &node), &from) in edges.iter().zip(&path[1..]).zip(path) {
+        // A class gives out the function itself: `Store.load` is what is in the staticmethod.
+        if type_of(view, from) == "staticmethod" && matches!(edge, EdgeName::Attribute(name) if name == "__func__") {
+            continue;
+        }
         let (piece, is_dict) = piece(view, edge, node, std::mem::take(&mut dict));
         pieces.extend(piece);
         dict = is_dict;
@@ -32,7 +36,8 @@ pub fn expression(view: &View, path: &[u32], edges: &[EdgeName]) -> String {
 /// What a reference adds to an expression, and whether the object it leads to is a `__dict__` not yet spoken of.
 /// `in_dict` says that the object it comes from is one.
 fn piece(view: &View, edge: &EdgeName, node: u32, in_dict: bool) -> (Option<String>, bool) {
-    if edge.is_dict() && !in_dict {
+    // The attributes of a `threading.local` are in a dict of a dict: one for each thread.
+    if edge.is_dict() {
         return (None, true);
     }
     let dict = if in_dict { ".__dict__" } else { "" };

@@ -66,7 +66,7 @@ impl Asked<'_> {
             "generator" => self.of_frame("gi_"),
             "coroutine" => self.of_frame("cr_"),
             "async_generator" => self.of_frame("ag_"),
-            "staticmethod" | "classmethod" if self.is("function") => attribute("__func__"),
+            "staticmethod" | "classmethod" if self.position == 0 => attribute("__func__"),
             "property" => self.by_position(&["fget"]),
             "weakref" | "weakref.ReferenceType" | "weakref.weakref" => part("callback of the weak reference"),
             "mappingproxy" => part("the mapping"),
@@ -76,8 +76,11 @@ impl Asked<'_> {
 
     /// A module in C visits its own state first.
     fn of_module(&self) -> EdgeName {
-        let last_dict = self.all.iter().rposition(|&node| type_of(self.view, node) == "dict");
-        if last_dict == Some(self.position) { attribute("__dict__") } else { part("state of the module") }
+        if self.is_last_dict() { attribute("__dict__") } else { part("state of the module") }
+    }
+
+    fn is_last_dict(&self) -> bool {
+        self.all.iter().rposition(|&node| type_of(self.view, node) == "dict") == Some(self.position)
     }
 
     fn is(&self, type_name: &str) -> bool {
@@ -103,12 +106,37 @@ impl Asked<'_> {
         match self.length() {
             Some(entries) if count == entries.saturating_mul(2) => {
                 let key = self.all[self.position & !1];
+                if !self.position.is_multiple_of(2) && self.is_attributes_of_thread(key) {
+                    return attribute("__dict__");
+                }
                 let key_text = literal(self.view, key);
                 if self.position.is_multiple_of(2) { EdgeName::KeyItself(key_text) } else { EdgeName::Key(key_text) }
             }
             Some(entries) if count == entries => EdgeName::Item,
             _ => EdgeName::Unknown,
         }
+    }
+
+    /// Whether the value at this key holds a thread's attributes of a `threading.local`: the key stands for the thread.
+    fn is_attributes_of_thread(&self, key: u32) -> bool {
+        let is_local = |node: u32| type_of(self.view, node) == "_thread._local" || self.is_of_local(node);
+        match type_of(self.view, key) {
+            "_thread._localdummy" => true,
+            "weakref" | "weakref.ReferenceType" if self.is("dict") => {
+                let mut found = false;
+                self.view.parents(self.node, |parent| found = found || is_local(parent));
+                found
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the class of an object is derived from `threading.local`.
+    fn is_of_local(&self, node: u32) -> bool {
+        let heap = self.view.heap();
+        let classes = heap.referents(node).iter().filter(|&&class| self.is_type(class));
+        let mut layouts = classes.map(|&class| Layout::of(heap.meta(), heap.address(class)));
+        layouts.any(|layout| layout.base == Base::Local)
     }
 
     /// One of the elements of a sequence, which end at position `end` and are visited from the last to the first.
@@ -345,6 +373,7 @@ impl Asked<'_> {
             (Base::Exception, "dict") => attribute("__dict__"),
             (Base::Exception, "traceback") => attribute("__traceback__"),
             (Base::Exception, "list") => attribute("__notes__"),
+            (Base::Local, "dict") if self.is_last_dict() => attribute("__dict__"),
             _ => EdgeName::Unknown,
         }
     }

@@ -177,6 +177,10 @@ impl Places {
     fn below(&mut self, parent: u32, link: &Link<'_>, kind: u32) -> u32 {
         let is_attributes = self.labels.text(self.places[parent as usize].label) == DICT;
         let (label, of_owner) = link.label(is_attributes);
+        if is_attributes && label == DICT {
+            // Those of a thread, of a `threading.local`.
+            return parent;
+        }
         let parent = if of_owner { self.places[parent as usize].parent } else { parent };
         // Every object may have attributes: that is no repetition, what is in them may be one.
         let may_repeat = label != DICT;

@@ -34,6 +34,8 @@ pub enum Base {
     Sequence,
     /// `args`, `__traceback__` and so on at the end.
     Exception,
+    /// `threading.local`: at the end a dict with the attributes of each thread.
+    Local,
 }
 
 /// No class has more bases in a row; a sidecar that says so is wrong.
@@ -62,6 +64,7 @@ fn base_of(found: &Type) -> Option<Base> {
         ("builtins", "dict") => Some(Base::Dict),
         ("builtins", "list" | "tuple") => Some(Base::Sequence),
         ("builtins", "BaseException") => Some(Base::Exception),
+        ("_thread", "_local") => Some(Base::Local),
         _ => None,
     }
 }

@@ -15,6 +15,8 @@ const DICT: u64 = 9004;
 const ORDERED: u64 = 9005;
 const TUPLE: u64 = 9006;
 const NAMED: u64 = 9007;
+const LOCAL: u64 = 9008;
+const OWN_LOCAL: u64 = 9009;
 
 fn kind(module: &str, qualname: &str, base: Option<u64>, slots: &[&str]) -> Type {
     let slots = slots.iter().map(|&slot| slot.to_owned()).collect();
@@ -30,6 +32,8 @@ fn meta() -> Meta {
         (ORDERED, kind("app", "Ordered", Some(DICT), &[])),
         (TUPLE, kind("builtins", "tuple", None, &[])),
         (NAMED, kind("app", "Named", Some(TUPLE), &[])),
+        (LOCAL, kind("_thread", "_local", None, &[])),
+        (OWN_LOCAL, kind("app", "Own", Some(LOCAL), &[])),
     ];
     let root = |label: &str, address| Root { label: label.to_owned(), addresses: vec![address] };
     let frame = Frame { address: 70, file: "/srv/app/views.py".into(), line: Some(12), function: "grade".into() };
@@ -197,6 +201,42 @@ fn functions_frames_and_the_rest() {
     ] {
         assert_eq!(edge_text(&view, parent, child), expect, "{parent} → {child}");
     }
+}
+
+#[test]
+fn what_is_local_to_threads_and_functions_of_a_class() {
+    let view = heap(&[
+        "5 dict 10,20,11,24,12,40,13,28 len=4",
+        "10 str - len=5 value=store",
+        "11 str - len=5 value=older",
+        "12 str - len=4 value=load",
+        "13 str - len=4 value=mine",
+        // CPython 3.13: a dummy stands for the thread. The type, the arguments, the dict.
+        "20 _thread._local 9008,30,21",
+        "21 dict 22,23 len=1",
+        "22 _thread._localdummy -",
+        "23 dict 10,31 len=1",
+        // Before, a weak reference to it; a class of one's own has its type in front.
+        "24 Own 9009,30,25",
+        "25 dict 26,27 len=1",
+        "26 weakref -",
+        "27 dict 10,31 len=1",
+        // Weak references as keys of something else say nothing of threads.
+        "28 dict 26,27 len=1",
+        "30 tuple - len=0",
+        "31 list - len=0",
+        "40 staticmethod 41,42",
+        "41 functools._lru_cache_wrapper 43,44,9001,42",
+        "42 dict - len=0",
+        "43 dict - len=0",
+        "44 function - name=load",
+        "9008 type - name=_thread._local",
+        "9009 type - name=Own",
+    ]);
+    assert_eq!(path_text(&view, &[5, 20, 21, 23, 31]), "sys.store.store");
+    assert_eq!(path_text(&view, &[5, 24, 25, 27, 31]), "sys.older.store");
+    assert_eq!(path_text(&view, &[5, 28, 27, 31]), "sys.mine[<weakref at 0x1a>]['store']");
+    assert_eq!(path_text(&view, &[5, 40, 41, 43]), "sys.load → cache of lru_cache: dict");
 }
 
 #[test]

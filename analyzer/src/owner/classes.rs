@@ -6,7 +6,7 @@ use crate::heap::View;
 use crate::naming::type_of;
 
 /// The classes of a view.
-pub(super) struct Classes<'v> {
+pub struct Classes<'v> {
     /// By node of a class: its module.
     modules: HashMap<u32, &'v str>,
     /// By type of instances: the classes of that name.
@@ -15,7 +15,7 @@ pub(super) struct Classes<'v> {
 
 impl<'v> Classes<'v> {
     /// As the sidecar knows them.
-    pub(super) fn of(view: &'v View) -> Classes<'v> {
+    pub fn of(view: &'v View) -> Classes<'v> {
         let mut classes = Classes { modules: HashMap::new(), of_type: vec![Vec::new(); view.type_count() as usize] };
         let types = view.heap().meta().into_iter().flat_map(|meta| &meta.types);
         for (&address, found) in types {
@@ -30,16 +30,16 @@ impl<'v> Classes<'v> {
         classes
     }
 
-    pub(super) fn module_of_class(&self, node: u32) -> Option<&'v str> {
+    /// The module that a class was made in.
+    pub fn module_of_class(&self, node: u32) -> Option<&'v str> {
         self.modules.get(&node).copied()
     }
 
-    /// Of the class of an object. If several have the same name, the object says which.
-    pub(super) fn module_of_instance<'a>(&'a self, view: &'a View, node: u32) -> Option<&'a str> {
+    /// The class of an object. If several have the same name, the object says which.
+    pub fn class_of(&self, view: &View, node: u32) -> Option<u32> {
         match &self.of_type[view.type_id(node) as usize][..] {
-            // What the sidecar left out may still have its module in front.
-            [] => type_of(view, node).rsplit_once('.').map(|(module, _)| module),
-            &[class] => self.module_of_class(class),
+            [] => None,
+            &[class] => Some(class),
             several => {
                 let mut found = None;
                 view.children(node, |child| {
@@ -47,8 +47,16 @@ impl<'v> Classes<'v> {
                         found = Some(child);
                     }
                 });
-                found.and_then(|class| self.module_of_class(class))
+                found
             }
         }
+    }
+
+    /// The module of the class of an object. What the sidecar left out may still have it in front of its type's name.
+    pub(super) fn module_of_instance<'a>(&'a self, view: &'a View, node: u32) -> Option<&'a str> {
+        if self.of_type[view.type_id(node) as usize].is_empty() {
+            return type_of(view, node).rsplit_once('.').map(|(module, _)| module);
+        }
+        self.class_of(view, node).and_then(|class| self.module_of_class(class))
     }
 }

@@ -16,9 +16,8 @@ use crate::graph::Tree;
 use crate::heap::View;
 use crate::naming::type_of;
 
+pub use classes::Classes;
 pub use package::{Kind, Modules, Package, distribution};
-
-use classes::Classes;
 
 /// Nobody.
 const NOBODY: u32 = u32::MAX;

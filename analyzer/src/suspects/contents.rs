@@ -1,6 +1,6 @@
 //! What is in a container: the type that makes up most of it, and what those objects are filled with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Kinds;
 use crate::graph::{Amount, Dominators};
@@ -58,6 +58,20 @@ pub(super) fn sum(members: &[(u32, u64)]) -> u64 {
 pub(super) fn amount(dominators: &Dominators, members: &[(u32, u64)]) -> Amount {
     let objects = members.iter().map(|&(member, _)| dominators.retained(member).objects).sum();
     Amount { objects, bytes: sum(members) }
+}
+
+/// Of the members of a dict, its values if they keep more than its keys: then the keys are only what finds them.
+pub(super) fn values(kinds: &Kinds<'_>, node: u32, members: &[(u32, u64)]) -> Vec<(u32, u64)> {
+    let view = kinds.view();
+    let mut all = Vec::new();
+    view.children(node, |child| all.push(child));
+    let lists_both = view.length(node).and_then(|length| length.checked_mul(2)) == Some(all.len() as u64);
+    if kinds.type_name(node) != "dict" || !lists_both {
+        return members.to_vec();
+    }
+    let keys: HashSet<u32> = all.into_iter().step_by(2).collect();
+    let (keys, values): (Vec<_>, Vec<_>) = members.iter().partition(|(member, _)| keys.contains(member));
+    if sum(&values) > sum(&keys) { values } else { members.to_vec() }
 }
 
 /// Of the members of a place, with what each keeps.

@@ -173,7 +173,7 @@ impl Walk<'_, '_> {
         if !fans_out && own < self.threshold {
             return false;
         }
-        let contents = contents::of(self.kinds, self.dominators, &members);
+        let contents = contents::of(self.kinds, self.dominators, &contents::values(self.kinds, node, &members));
         let shape = if fans_out { Shape::Container } else { Shape::Single };
         self.found.push(Suspect { node, shape, amount, contents, also: Vec::new() });
         let members: std::collections::HashSet<u32> = members.iter().map(|&(member, _)| member).collect();

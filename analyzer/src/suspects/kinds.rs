@@ -10,6 +10,7 @@ use fixedbitset::FixedBitSet;
 use crate::graph::{Amount, Dominators};
 use crate::heap::View;
 use crate::naming::Names;
+use crate::owner::Classes;
 
 /// Types whose objects are modules and classes; metaclasses of the program are found.
 const PROGRAM: [&str; 5] = ["module", "type", "abc.ABCMeta", "ABCMeta", "EnumMeta"];
@@ -72,6 +73,7 @@ const MOST_REFERRERS: usize = 8;
 /// The kinds of a view's objects.
 pub struct Kinds<'v> {
     names: Names<'v>,
+    classes: Classes<'v>,
     /// By type: whether its objects are part of the program.
     program: Vec<bool>,
     leaf: Vec<bool>,
@@ -98,6 +100,7 @@ impl<'v> Kinds<'v> {
         }
         let mut kinds = Kinds {
             names: Names::new(view),
+            classes: Classes::of(view),
             program,
             leaf: by_name(&LEAVES),
             container: by_name(&CONTAINERS),
@@ -181,21 +184,17 @@ impl<'v> Kinds<'v> {
 
     /// The name of the module that a class was made in; none for anything else, and for the classes of Python itself.
     pub fn module_of(&self, class: u32) -> Option<&'v str> {
-        let found = self.view().heap().meta()?.types.get(&self.view().address(class))?;
-        Some(found.module.as_str()).filter(|&module| module != "builtins")
+        self.classes.module_of_class(class).filter(|&module| module != "builtins")
+    }
+
+    /// The class of an object, if the sidecar knows it.
+    pub fn class_of(&self, node: u32) -> Option<u32> {
+        self.classes.class_of(self.view(), node)
     }
 
     /// The name of the module that the class of an object was made in; none for the classes of Python itself.
-    pub fn module_of_class(&self, node: u32) -> Option<String> {
-        let view = self.view();
-        let own = self.type_name(node);
-        let mut found = None;
-        view.children(node, |child| {
-            if found.is_none() && view.is_live(child) && view.name(child).is_some_and(|name| name == own) {
-                found = self.module_of(child).map(str::to_owned);
-            }
-        });
-        found
+    pub fn module_of_class(&self, node: u32) -> Option<&'v str> {
+        self.class_of(node).and_then(|class| self.module_of(class))
     }
 
     /// What the program itself takes: modules, classes, functions, code, and the texts, numbers and tables that these alone

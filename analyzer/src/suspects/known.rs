@@ -12,11 +12,11 @@ pub fn better_known(kinds: &Kinds<'_>, mut way: Vec<u32>) -> Vec<u32> {
     }
     let Some(home) = kinds.module_of_class(thing) else { return way };
     let view = kinds.view();
-    let mut best = (rank(kinds, module, &home), module, dict);
+    let mut best = (rank(kinds, module, home), module, dict);
     view.parents(thing, |other| {
         let owner = kinds.module_of_namespace(other);
         if let Some(owner) = owner.filter(|&owner| kinds.names().between(modules, owner).is_some()) {
-            best = best.min((rank(kinds, owner, &home), owner, other));
+            best = best.min((rank(kinds, owner, home), owner, other));
         }
     });
     (way[1], way[2]) = (best.1, best.2);

@@ -90,6 +90,19 @@ fn entries_that_a_dict_and_a_list_hold_are_one_suspect() {
 }
 
 #[test]
+fn keys_are_not_what_piles_up_unless_they_keep_more() {
+    for (size, piled) in [(100, "Entry"), (3000, "Key")] {
+        let mut heap = Sketch { attributes: vec![3], ..Sketch::default() };
+        let entries = members(&mut heap, 1000, 50, "Entry");
+        let keys: Vec<u64> = (2000..2050).collect();
+        keys.iter().for_each(|&key| heap.object(key, "Key", size, &[]));
+        let pairs: Vec<u64> = keys.iter().zip(&entries).flat_map(|(&key, &entry)| [key, entry]).collect();
+        heap.object(3, "dict", 500, &pairs);
+        assert_eq!(heap.found(40_000), [(3, Shape::Container, Some((piled.to_owned(), 50)), vec![])]);
+    }
+}
+
+#[test]
 fn a_chain_and_one_big_object() {
     let mut heap = Sketch { attributes: vec![1000, 5], ..Sketch::default() };
     for link in (1000..1200).step_by(2) {

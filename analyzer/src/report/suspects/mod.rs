@@ -1,5 +1,6 @@
 //! Suspects in words: what keeps the memory, the evidence, what dropping it frees, and what to type next.
 
+mod attribute;
 mod history;
 mod words;
 
@@ -15,6 +16,7 @@ use crate::heap::View;
 use crate::owner::{Kind, Modules};
 use crate::suspects::{self, Group, Shape};
 
+pub use attribute::Attribute;
 use history::Earlier;
 pub use history::{Grown, Past};
 
@@ -144,6 +146,8 @@ pub struct Owner {
     pub package: Option<String>,
     /// The file that the module was made from.
     pub file: Option<String>,
+    /// The attribute that the place hangs from: what to look for in the source.
+    pub attribute: Option<Attribute>,
 }
 
 /// An object that keeps the place.
@@ -327,21 +331,17 @@ impl Teller<'_, '_> {
             share: percent(all.bytes, study.dominators.total().bytes),
             accumulates: accumulated(view, suspect),
             link,
-            owner: self.owner(found.module.as_deref()),
+            owner: self.owner(found),
             part_of: part_of(study, suspect.node),
             also_held_by: suspect.also.iter().map(|&node| study.path(node)).collect(),
             twin: None,
             history: Vec::new(),
             grown: None,
-            next: words::next_commands(
-                &self.dump.name,
-                address,
-                view.type_name(view.type_id(suspect.node)),
-                &suspect.shape,
-            ),
+            next: Vec::new(),
         };
         told.title = words::title(&told, view.length(suspect.node));
         told.explanation = words::explanation(&told, frees);
+        told.next = words::next_commands(&self.dump.name, &told);
         told
     }
 
@@ -351,7 +351,8 @@ impl Teller<'_, '_> {
         Intended { title, reason, address, path, retained_bytes }
     }
 
-    fn owner(&self, module: Option<&str>) -> Owner {
+    fn owner(&self, found: &Found) -> Owner {
+        let module = found.module.as_deref();
         let package =
             module.map(|module| self.owners.package(module)).filter(|package| package.kind == Kind::Distribution);
         let package = package.map(|package| match package.version {
@@ -359,7 +360,8 @@ impl Teller<'_, '_> {
             None => package.name,
         });
         let file = module.and_then(|module| self.owners.file(module)).map(str::to_owned);
-        Owner { module: module.map(str::to_owned), package, file }
+        let attribute = attribute::last(self.study, self.owners, &found.way);
+        Owner { module: module.map(str::to_owned), package, file, attribute }
     }
 }
 

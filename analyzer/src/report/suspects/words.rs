@@ -1,31 +1,26 @@
 //! The sentences about a suspect, and the commands to type next. It finds nothing out: all figures are given.
 
-use super::{Accumulated, Suspect};
+use super::{Accumulated, Attribute, Suspect};
 use crate::graph::Amount;
 use crate::report::words::{bytes, objects, place, thousands};
-use crate::suspects::Shape;
 
-pub(super) fn next_commands(dump: &str, address: u64, type_name: &str, shape: &Shape) -> Vec<String> {
-    let dump = quoted(dump);
-    if *shape == Shape::Unreached {
-        let sql =
-            format!("select address, size, repr from obj where type = '{}' limit 10", type_name.replace('\'', "''"));
-        return vec![
-            format!("heapsee query {dump} {}", quoted(&sql)),
-            format!("heapsee tree {dump} {address}"),
-            format!("heapsee path {dump} --to 'address = {address}'"),
-        ];
+pub(super) fn next_commands(dump: &str, told: &Suspect) -> Vec<String> {
+    let (dump, address) = (quoted(dump), told.address);
+    let path = format!("heapsee path {dump} --to 'address = {address}'");
+    let tree = format!("heapsee tree {dump} {address}");
+    if told.kind == "unreached" {
+        let of_type = told.type_name.replace('\'', "''");
+        let sql = format!("select address, size, repr from obj where type = '{of_type}' limit 10");
+        return vec![format!("heapsee query {dump} {}", quoted(&sql)), tree, path];
     }
-    let mut commands = vec![
-        format!("heapsee path {dump} --to 'address = {address}'"),
-        format!("heapsee tree {dump} {address}"),
-        format!("heapsee gc {dump} --drop 'address = {address}'"),
-    ];
-    if !matches!(shape, Shape::Chain { .. }) {
+    let mut commands = vec![path, tree, format!("heapsee gc {dump} --drop 'address = {address}'")];
+    if told.kind != "chain" {
         let sql =
             format!("select type, count(*), sum(size) from obj where address in {address}& group by 1 order by 3 desc");
         commands.push(format!("heapsee query {dump} '{sql}'"));
     }
+    let source = told.owner.attribute.as_ref().and_then(|found| Some((&found.name, found.file.as_ref()?)));
+    commands.extend(source.map(|(name, file)| format!("grep -nw -e {} {}", quoted(name), quoted(file))));
     commands
 }
 
@@ -59,7 +54,9 @@ fn contents(accumulated: &Accumulated) -> String {
 }
 
 pub(super) fn title(told: &Suspect, length: Option<u64>) -> String {
-    let (place, size) = (place(&told.path), bytes(told.retained_bytes));
+    let place = place(&told.path);
+    let own = bytes(told.retained_bytes);
+    let size = format!("{own} in {} objects", thousands(told.objects));
     let of = told.part_of.as_ref().map(|part| format!(" of {}", part.type_name)).unwrap_or_default();
     let whole = format!("{place} ({}{of})", told.type_name);
     match (&told.accumulates, &told.link) {
@@ -71,8 +68,8 @@ pub(super) fn title(told: &Suspect, length: Option<u64>) -> String {
             format!("{whole} keeps {}, {size}", contents(accumulated))
         }
         _ => match length {
-            Some(length) => format!("{whole} is a single object of length {}, {size}", thousands(length)),
-            None => format!("{whole} is a single object of {size}"),
+            Some(length) => format!("{whole} is a single object of length {}, {own}", thousands(length)),
+            None => format!("{whole} is a single object of {own}"),
         },
     }
 }
@@ -135,6 +132,13 @@ pub(super) fn explanation(told: &Suspect, frees: Amount) -> String {
         let package = told.owner.package.as_ref().map(|package| format!(" (package {package})")).unwrap_or_default();
         let file = told.owner.file.as_ref().map(|file| format!(", {file}")).unwrap_or_default();
         text += &format!("It is found from module {module}{package}{file}. ");
+    }
+    if let Some(Attribute { name, module, class, file }) = &told.owner.attribute {
+        let whose = class.as_ref().map(|class| format!("class {class} of ")).unwrap_or_default();
+        // The file of the module above need not be named twice.
+        let file = file.as_ref().filter(|_| told.owner.module.as_ref() != Some(module));
+        let file = file.map(|file| format!(", {file}")).unwrap_or_default();
+        text += &format!("What fills it goes by the name {name} of {whose}module {module}{file}. ");
     }
     text.trim_end().to_owned()
 }
