@@ -16,6 +16,7 @@ use pyo3::types::PyDict;
 
 use crate::problem::Problem;
 use crate::snapshot::{self, Request, Target};
+use crate::spare;
 use crate::state::{self, Config, Mode, ValuesMode};
 use crate::trigger::{handler, reserve};
 use crate::walk::{self, Walker};
@@ -250,6 +251,7 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
     if state::lock().walker.is_some() {
         return Ok(());
     }
+    spare::set_aside()?;
     let walker = Walker::new(py)?;
     let sys = py.import("sys")?;
     let path: Vec<String> = sys.getattr("path")?.try_iter()?.filter_map(|entry| entry.ok()?.extract().ok()).collect();

@@ -1,10 +1,10 @@
 //! Memory for Rust code on both sides of the snapshot.
 //!
-//! In the worker, everything goes to the process's own allocator. In the dump child nothing may: another thread of
-//! the worker may have been inside `malloc` at the moment of the clone, so its locks and lists are as that thread left
-//! them, for ever. The child therefore takes memory from a region of its own, and blocks that came over from the
-//! worker are never given back. This module knows nothing of Python; whoever points CPython's allocators at Rust's in the
-//! child points them here.
+//! In the worker, everything goes to the process's own allocator, and to [`spare`] where that has no more. In the dump
+//! child nothing may: another thread of the worker may have been inside `malloc` at the moment of the clone, so its locks
+//! and lists are as that thread left them, for ever. The child therefore takes memory from a region of its own, and blocks
+//! that came over from the worker are never given back. This module knows nothing of Python; whoever points CPython's
+//! allocators at Rust's in the child points them here.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -13,13 +13,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use dlmalloc::Dlmalloc;
 
+use crate::spare;
+
 /// How the child says, as its exit code, that its region is used up.
 pub const EXIT_OUT_OF_MEMORY: i32 = 71;
 
 /// Address space the child asks for first; it is only reserved, and less is asked for where that is refused.
 const REGION: usize = 64 << 30;
 /// With less than this the child cannot do its work.
-const REGION_MIN: usize = 64 << 20;
+pub const REGION_MIN: usize = 64 << 20;
 /// The region is made usable in steps of this size: one system call each.
 const STEP: usize = 4 << 20;
 /// Zeroed blocks from this size on are fresh pages: clearing them would touch (and cost) every page.
@@ -50,8 +52,9 @@ pub fn enter_child() -> bool {
 /// The allocator of all Rust code in this extension.
 pub struct Arena;
 
-// SAFETY: in the worker every call goes to System unchanged. In the child, alloc and realloc give what dlmalloc or
-// fresh pages give: blocks of the wanted size and alignment that overlap no other; null when there is no more.
+// SAFETY: in the worker every call goes to System unchanged; where that has no more, blocks of the spare memory are of the
+// wanted size and alignment and overlap no other, and an address tells whose a block is. In the child, alloc and realloc
+// give what dlmalloc or fresh pages give: such blocks too; null when there is no more.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if in_child() {
@@ -59,13 +62,15 @@ unsafe impl GlobalAlloc for Arena {
             return or_exit(unsafe { (*HEAP.0.get()).malloc(layout.size(), layout.align()) });
         }
         // SAFETY: the caller's contract is System's.
-        unsafe { System.alloc(layout) }
+        let block = unsafe { System.alloc(layout) };
+        if block.is_null() { spare::take(layout) } else { block }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if !in_child() {
             // SAFETY: the caller's contract is System's.
-            return unsafe { System.alloc_zeroed(layout) };
+            let block = unsafe { System.alloc_zeroed(layout) };
+            return if block.is_null() { zeroed(spare::take(layout), layout.size()) } else { block };
         }
         if layout.size() >= LARGE && layout.align() <= REGION_ENDS.page_size() {
             return or_exit(REGION_ENDS.take_pages(layout.size()));
@@ -76,6 +81,9 @@ unsafe impl GlobalAlloc for Arena {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if !in_child() {
+            if spare::holds(block) {
+                return spare::give_back();
+            }
             // SAFETY: the caller's contract is System's.
             unsafe { System.dealloc(block, layout) }
         } else if REGION_ENDS.is_small(block) {
@@ -88,22 +96,37 @@ unsafe impl GlobalAlloc for Arena {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         if !in_child() {
-            // SAFETY: the caller's contract is System's.
-            return unsafe { System.realloc(block, layout, new_size) };
-        }
-        if REGION_ENDS.is_small(block) {
+            if !spare::holds(block) {
+                // SAFETY: the caller's contract is System's.
+                let new = unsafe { System.realloc(block, layout, new_size) };
+                if !new.is_null() {
+                    return new;
+                }
+            }
+        } else if REGION_ENDS.is_small(block) {
             // SAFETY: a live block of this heap with this layout (the caller; the address says whose); one thread.
             let new = unsafe { (*HEAP.0.get()).realloc(block, layout.size(), layout.align(), new_size) };
             return or_exit(new);
         }
-        // SAFETY: enter_child's contract: one thread. new_size is not 0 (GlobalAlloc's contract).
-        let new = or_exit(unsafe { (*HEAP.0.get()).malloc(new_size, layout.align()) });
-        // SAFETY: `block` has layout.size() bytes (the caller), `new` has new_size; a fresh block overlaps nothing.
-        unsafe { ptr::copy_nonoverlapping(block, new, layout.size().min(new_size)) };
-        // SAFETY: the caller gives the block up.
-        unsafe { self.dealloc(block, layout) };
+        // SAFETY: the new size is not 0 and fits the alignment (GlobalAlloc's contract).
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
+        if !new.is_null() {
+            // SAFETY: `block` has layout.size() bytes (the caller), `new` has new_size; a fresh block overlaps nothing.
+            unsafe { ptr::copy_nonoverlapping(block, new, layout.size().min(new_size)) };
+            // SAFETY: the caller gives the block up.
+            unsafe { self.dealloc(block, layout) };
+        }
         new
     }
+}
+
+/// Clears a fresh block, if it is one.
+fn zeroed(block: *mut u8, size: usize) -> *mut u8 {
+    if !block.is_null() {
+        // SAFETY: a fresh block of this size.
+        unsafe { block.write_bytes(0, size) };
+    }
+    block
 }
 
 /// Ends the child when a block could not be had: nothing that follows could run without memory, and Rust's own way

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -125,6 +126,11 @@ impl Temporary {
     /// The file.
     pub fn file(&mut self) -> &mut File {
         &mut self.file
+    }
+
+    /// Its inode; 0 where it cannot be told.
+    pub fn inode(&self) -> u64 {
+        self.file.metadata().map_or(0, |file| file.ino())
     }
 
     /// Makes sure that its bytes will outlive a crash of the machine.

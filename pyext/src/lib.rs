@@ -3,6 +3,7 @@
 //! This file is the module's table of contents. Nothing here opens a network connection, reads a dump, or runs
 //! before it is asked to.
 
+mod address_space;
 mod api;
 mod arena;
 mod clock;
@@ -16,6 +17,7 @@ mod process_info;
 mod publish;
 mod sidecar;
 mod snapshot;
+mod spare;
 mod state;
 mod trigger;
 mod walk;

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use heapsee_format::{meta, naming};
@@ -14,7 +15,7 @@ use nix::errno::Errno;
 
 use crate::directory::{Directory, Temporary};
 use crate::problem::Problem;
-use crate::{clock, sidecar};
+use crate::{clock, fork, sidecar};
 
 /// How many names to try before giving up: each a microsecond later.
 const NAMES: usize = 1000;
@@ -83,7 +84,7 @@ impl Output {
     }
 
     /// Syncs the dump, writes `meta` beside it and gives both their names. Returns the dump's path for people to read.
-    /// `will_show` is called before a new name can be seen by others.
+    /// `will_show` is called before a new name can be seen by others, with that name and the file's inode.
     ///
     /// # Errors
     /// The disk is full or failing, or the directory is gone.
@@ -92,7 +93,7 @@ impl Output {
         time: &DateTime,
         pid: u32,
         mut meta: meta::Meta,
-        will_show: impl Fn(),
+        will_show: impl Fn(&str, u64),
     ) -> Result<String, Problem> {
         let synced = self.temporary.sync();
         let place = std::mem::replace(&mut self.place, Place::File);
@@ -105,10 +106,23 @@ impl Output {
             }
             Place::Path(directory, path) => {
                 synced.map_err(|error| Problem::io("write", &path, &error))?;
-                publish_over(&directory, self.temporary, &path, &mut meta)
+                publish_over(&directory, self.temporary, &path, &mut meta, will_show)
             }
         }
     }
+}
+
+/// Has the file with this inode got its final name, `path`, by a writer that was ended before it could say so? Both files
+/// are whole then: the dump is named last. Makes sure, too, that their names will outlive a crash of the machine.
+pub fn has_named(path: &Path, inode: u64) -> bool {
+    // A file system may know no inodes.
+    let named = inode != 0 && path.symlink_metadata().is_ok_and(|found| found.ino() == inode);
+    if named && let Some(parent) = path.parent() {
+        let _gate = fork::gate();
+        // The writer's own attempt would have failed as well, with the files there.
+        let _ = Directory::open(parent, 0).and_then(|directory| directory.sync());
+    }
+    named
 }
 
 /// Under the usual name, or a microsecond later, and so on.
@@ -118,7 +132,7 @@ fn publish_new(
     time: &DateTime,
     pid: u32,
     meta: &mut meta::Meta,
-    will_show: impl Fn(),
+    will_show: impl Fn(&str, u64),
 ) -> Result<String, Problem> {
     let mut time = *time;
     for _ in 0..NAMES {
@@ -142,7 +156,7 @@ fn publish_as(
     dump: &mut Temporary,
     name: &str,
     meta: &mut meta::Meta,
-    will_show: impl Fn(),
+    will_show: impl Fn(&str, u64),
 ) -> Result<bool, Problem> {
     if directory.has(name) {
         return Ok(false);
@@ -150,7 +164,7 @@ fn publish_as(
     let beside = format!("{name}{}", naming::SIDECAR_SUFFIX);
     let failed = |errno| Problem::errno("give a dump its name in", directory.path(), errno);
     let mut sidecar = write_sidecar(directory, directory.temporary(SIDECAR)?, name, meta)?;
-    will_show();
+    will_show(name, dump.inode());
     match sidecar.name(&beside) {
         Err(Errno::EEXIST) => return Ok(false),
         named => named.map_err(failed)?,
@@ -172,12 +186,15 @@ fn publish_over(
     mut dump: Temporary,
     path: &Path,
     meta: &mut meta::Meta,
+    will_show: impl Fn(&str, u64),
 ) -> Result<String, Problem> {
     let failed = |errno| Problem::errno("write", path, errno);
     let name = path.file_name().ok_or_else(|| failed(Errno::EISDIR))?;
     let beside = naming::sidecar_path(Path::new(name));
     let sidecar = directory.named_temporary(SIDECAR)?;
-    write_sidecar(directory, sidecar, &name.to_string_lossy(), meta)?.replace(&beside).map_err(failed)?;
+    let mut sidecar = write_sidecar(directory, sidecar, &name.to_string_lossy(), meta)?;
+    will_show(&name.to_string_lossy(), dump.inode());
+    sidecar.replace(&beside).map_err(failed)?;
     dump.replace(Path::new(name)).map_err(failed)?;
     directory.sync()?;
     Ok(path.to_string_lossy().into_owned())

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -35,11 +36,12 @@ for order in sys.stdin:
 """
 
 
-#: For a worker: makes the kernel refuse a system call with an error, always or when an argument has a bit (not) set.
-#: Threads that exist already are not concerned.
+#: For a worker: makes the kernel refuse a system call with an error, or kill who makes it, always or when an argument
+#: has a bit (not) set. Threads that exist already are not concerned.
 SECCOMP = """
 import ctypes, struct
-def refuse(call, error, argument=0, bit=0, without=0):
+REFUSE, KILL = 0x50000, 0x80000000
+def refuse(call, error, argument=0, bit=0, without=0, action=REFUSE):
     names = ("clone", "openat", "linkat", "renameat2", "close_range", "write", "fsync", "memfd_create")
     numbers = {
         "x86_64": (56, 257, 265, 316, 436, 1, 74, 319),
@@ -51,7 +53,7 @@ def refuse(call, error, argument=0, bit=0, without=0):
         (equal, 0, 4, dict(zip(names, numbers))[call]),
         (load, 0, 0, 16 + 8 * argument),
         (is_set, 0 if bit else 1, 1 if bit else 0, bit or without) if bit or without else (load, 0, 0, 0),
-        (give, 0, 0, 0x50000 | error),
+        (give, 0, 0, action | error),
         (give, 0, 0, 0x7fff0000),
         (give, 0, 0, 0x7fff0000),
     ])
@@ -204,6 +206,16 @@ def control_block(worker):
         if "memfd:heapsee" in os.readlink(f"/proc/{worker.pid}/fd/{fd}"):
             return Path(f"/proc/{worker.pid}/fd/{fd}").read_bytes()
     return b""
+
+
+class Page:
+    """The control block of a worker, read from outside. Offsets are those of ``ControlPage``."""
+
+    def __init__(self, worker):
+        data = control_block(worker)
+        self.state, self.outcome, self.started, self.finished = struct.unpack_from("IIQQ", data, 32)
+        (self.child,) = struct.unpack_from("I", data, 80)
+        self.objects, self.bytes = struct.unpack_from("QQ", data, 104)
 
 
 def check_dump(path):

@@ -3,11 +3,12 @@
 import os
 import re
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import SECCOMP, Worker, WorkerError, check_dump, eventually, names
+from conftest import SECCOMP, Page, Worker, WorkerError, check_dump, control_block, eventually, names
 
 EPERM, EAGAIN, ENOMEM, ENOSYS = 1, 11, 12, 38
 #: Threads share memory (CLONE_VM); what does not is a process.
@@ -80,24 +81,66 @@ def test_the_limit_of_processes_is_reached(unprivileged, more, reason):
     check_dump(unprivileged.dump()["last_path"])
 
 
-def watcher_waits(worker):
-    """Whether the watcher has started: from then on it has memory of its own to work with."""
-    return any("(heapsee) S" in stat.read_text() for stat in Path(f"/proc/{worker.pid}/task").glob("*/stat"))
+#: For a worker: leaves itself this many bytes of address space.
+LIMIT = """
+import resource
+before = resource.getrlimit(resource.RLIMIT_AS)
+def leave(more):
+    size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + more, before[1]))
+"""
 
 
-def test_the_limit_of_address_space_is_reached(armed):
-    """For the copy it holds as well: it says that it has run out of memory, and the worker goes on."""
-    eventually(lambda: watcher_waits(armed), "the watcher waits")
-    armed(
-        "import resource\n"
-        "before = resource.getrlimit(resource.RLIMIT_AS)\n"
-        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (size + (16 << 20), before[1]))"
-    )
-    status = armed.dump()
-    assert re.search("the dump child ran out of memory, .*ulimit -v", status["last_error"])
-    assert (status["last_path"], names(armed.directory)) == (None, [])
+@pytest.mark.parametrize("mode", ["fork", "inline"])
+def test_the_limit_of_address_space_is_reached(worker, mode):
+    """The limit is set right after arming. Python lives on with that; so must all that is ours."""
+    worker(LIMIT)
+    for left in (0, 1, 100, 4 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10, 200 << 10):
+        worker(
+            "resource.setrlimit(resource.RLIMIT_AS, before)\n"
+            "heapsee.uninstall_memory_dumper()\n"
+            f"heapsee.install_memory_dumper(mode={mode!r})\n"
+            f"leave({left} << 10)"
+        )
+        number = Page(worker).finished + 1
+        worker.kill()
+        # Nobody is asked who may have no memory for an answer.
+        eventually(lambda number=number: Page(worker).finished >= number, f"the dump with {left} KiB left has ended")
+        assert worker.process.poll() is None, left
+        if left < 128 << 10:
+            told = re.search(rb"not enough address space: a dump may take \d+ MiB, .*ulimit -v", control_block(worker))
+            assert told, left
+            assert names(worker.directory) == []
+    worker("resource.setrlimit(resource.RLIMIT_AS, before)")
+    check_dump(worker.dump()["last_path"])
+
+
+def test_the_limit_of_address_space_is_reached_during_a_dump(armed):
+    """What the worker has to do at a dump's end, it does with what it has set aside."""
+    armed(LIMIT)
+    child = armed.stopped_child()
+    number = Page(armed).finished + 1
+    armed("leave(0)")
+    os.kill(child, signal.SIGCONT)
+    eventually(lambda: Page(armed).finished >= number, "the dump has ended")
     armed("resource.setrlimit(resource.RLIMIT_AS, before)")
+    status = armed.status()
+    assert (status["last_error"], names(armed.directory)[0]) == (None, Path(status["last_path"]).name)
+
+
+def test_a_fork_with_no_address_space_for_a_watcher(armed):
+    """The application's child lives, unarmed, and says why."""
+    armed(f"{LIMIT}\nleave(2 << 20)")
+    armed(
+        "end, say = os.pipe(); pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    resource.setrlimit(resource.RLIMIT_AS, before)\n"
+        "    status = heapsee.status(); said = repr((status['armed'], status['fork_error']))\n"
+        "    os.write(say, said.encode()); os._exit(0)"
+    )
+    assert armed("resource.setrlimit(resource.RLIMIT_AS, before); result = os.waitpid(pid, 0)[1]") == 0
+    said = armed("result = os.read(end, 1000).decode()")
+    assert re.search(r"False, 'cannot start the watcher thread: .*EAGAIN.*ulimit -v", said)
     check_dump(armed.dump()["last_path"])
 
 

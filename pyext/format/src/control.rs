@@ -156,6 +156,11 @@ pub struct ControlPage {
     pub closed: AtomicU64,
     /// How sure the last dump that was published is to be of one moment: the sidecar's `consistency`.
     pub consistency: Text<24>,
+    /// The name that the dump under way is being given.
+    pub naming: Text<96>,
+    /// Inode of the file that is being given its name; 0: none yet. Between worker and child: a file of this inode under
+    /// that name is whole, even if the child was killed before it could say so.
+    pub naming_inode: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ControlPage>() <= PAGE_SIZE);
@@ -172,6 +177,7 @@ impl ControlPage {
         self.bytes.store(0, Relaxed);
         self.current_type.store(0, Relaxed);
         self.current_object.store(0, Relaxed);
+        self.naming_inode.store(0, Relaxed);
         self.started_at.store(at_ns, Relaxed);
         self.set_state(State::WaitingForGil);
         self.started.fetch_add(1, AcqRel) + 1
@@ -182,9 +188,11 @@ impl ControlPage {
         takes_signals_in(self.started.load(Acquire), self.finished.load(Acquire), self.closed.load(Acquire))
     }
 
-    /// From now on signals ask for another dump than the one under way. To be called before anybody can see its file:
-    /// who has seen it and asks again wants a newer one.
-    pub fn close(&self) {
+    /// The file with this inode, which is whole, is about to get its name. From now on signals ask for another dump than
+    /// the one under way: who has seen its file and asks again wants a newer one.
+    pub fn will_name(&self, name: &str, inode: u64) {
+        self.naming.set(name);
+        self.naming_inode.store(inode, Release);
         self.closed.store(self.started.load(Relaxed), Release);
     }
 
@@ -372,7 +380,7 @@ mod tests {
         assert!(!page.takes_signals_in());
         page.begin(1);
         assert!(page.takes_signals_in());
-        page.close();
+        page.will_name("a", 1);
         assert!(!page.takes_signals_in());
         page.end(Outcome::Published, "a");
         page.begin(2);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::{Failure, signals};
+use crate::address_space;
 use crate::problem::Problem;
 use crate::state::{self, State};
 
@@ -92,7 +93,9 @@ fn place(order: Order) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Forks are held up, by the lock of the state.
 fn spawn() -> io::Result<()> {
+    address_space::enough_for_thread()?;
     // The new thread inherits the mask: no signal of the application's is ever delivered to it.
     let _blocked = signals::block_all();
     thread::Builder::new().name(NAME.to_owned()).stack_size(STACK).spawn(ask).map(drop)

@@ -189,6 +189,8 @@ fn ended(page: &ControlPage, number: u64) -> bool {
 
 /// Gathers what can be gathered without the GIL: the pause must not pay for it.
 fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Result<(Job, Mode), Failure> {
+    let from_signal = request.sender.is_some();
+    preflight::enough_address_space(from_signal, 0).map_err(Failure::Refused)?;
     let (walker, interpreter, last_size, around) = {
         let state = state::lock();
         (state.walker, state.interpreter.clone(), state.last_size, state.around.clone())
@@ -229,7 +231,7 @@ fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Resu
         options: walk::Options { values, around: around.map(|around| Around::clone(&around)).unwrap_or_default() },
         gil_timeout: request.gil_timeout,
         min_free: request.min_free,
-        from_signal: request.sender.is_some(),
+        from_signal,
         asked,
     };
     Ok((job, request.mode))

@@ -4,6 +4,7 @@
 //! costs such a copy its life at worst, and is then tried again; the worker is never concerned.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering::Acquire, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -11,9 +12,9 @@ use std::time::{Duration, Instant};
 use heapsee_format::control::{ControlPage, Outcome, State as DumpState};
 use pyo3::prelude::*;
 
-use super::{Failure, Job, child, clone, ended, gil, nanoseconds, reap, signals, writing};
+use super::{Failure, Job, Target, child, clone, ended, gil, nanoseconds, preflight, reap, signals, writing};
 use crate::problem::{Problem, explain};
-use crate::publish::Output;
+use crate::publish::{self, Output};
 use crate::state::{self, Mode};
 use crate::walk::around::Culprit;
 
@@ -70,7 +71,7 @@ pub fn run(job: &Arc<Job>, mode: Mode, number: u64) -> Result<(), Failure> {
             }
         };
         let without_gil = clone.consistency == Consistency::ForkWithoutGil;
-        match outcome(job, clone.child, number) {
+        match outcome(job, &clone, number) {
             Ok(()) => return Ok(()),
             Err(Ended::Saying) => return Err(Failure::Failed(None)),
             Err(Ended::Crashed(problem, _)) if without_gil && tries_left == 0 => {
@@ -168,12 +169,17 @@ fn no_gil(job: &Job, then: &str) -> Failure {
         .into()
 }
 
-fn outcome(job: &Job, child: i32, number: u64) -> Result<(), Ended> {
+fn outcome(job: &Job, clone: &Clone, number: u64) -> Result<(), Ended> {
     let page = job.page;
-    let end = reap::wait(child);
+    let end = reap::wait(clone.child);
     if !ended(page, number) {
         if let Some(directory) = job.target.directory() {
             end.sweep(directory);
+        }
+        if let Some(path) = named(job) {
+            page.consistency.set(clone.consistency.name());
+            page.end(Outcome::Published, &path.to_string_lossy());
+            return Ok(());
         }
         let culprit = end.culprit(page);
         let problem = end.problem(page, culprit.as_ref());
@@ -185,8 +191,20 @@ fn outcome(job: &Job, child: i32, number: u64) -> Result<(), Ended> {
     }
 }
 
+/// The path that the dump has got, when its child was ended between giving it and saying so.
+fn named(job: &Job) -> Option<PathBuf> {
+    let path = match &job.target {
+        Target::Directory(directory) => directory.join(job.page.naming.get()?),
+        Target::Path(path) => path.clone(),
+        Target::File(_) => return None,
+    };
+    publish::has_named(&path, job.page.naming_inode.load(Acquire)).then_some(path)
+}
+
 /// The same in the worker itself: the file is made before, and synced and named after the GIL is held.
 fn inline(job: &Arc<Job>) -> Result<(), Failure> {
+    let share = preflight::inline_share(&job.meta.memory);
+    preflight::enough_address_space(job.from_signal, share).map_err(Failure::Refused)?;
     let output = writing::open(job)?;
     let their_job = job.clone();
     let work = move |py: Python<'_>| walk_inline(&their_job, output, py);

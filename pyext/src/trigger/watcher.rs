@@ -7,11 +7,13 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::mpsc;
 use std::thread;
 
 use heapsee_format::control::ControlPage;
 
 use super::{handler, wake};
+use crate::address_space;
 use crate::control;
 use crate::snapshot::signals;
 use crate::snapshot::{self, Request, Target};
@@ -22,14 +24,28 @@ const NAME: &str = "heapsee";
 /// The dump child runs on a copy of this stack.
 const STACK: usize = 1 << 20;
 
-/// Starts the thread. No other watcher is alive.
+/// Starts the thread, and waits until it runs. No other watcher is alive. Forks are held up.
+///
+/// What a thread needs of the C library to begin with, the library gets or ends the process: that must not happen after
+/// the application has set itself a limit, which it may do as soon as it is armed.
 ///
 /// # Errors
 /// No thread to be had.
 pub fn spawn() -> io::Result<()> {
-    // The new thread inherits the mask: there is no moment in which it could take a signal.
-    let _blocked = signals::block_all();
-    thread::Builder::new().name(NAME.to_owned()).stack_size(STACK).spawn(run).map(drop)
+    address_space::enough_for_thread()?;
+    let (runs, begun) = mpsc::sync_channel::<()>(1);
+    {
+        // The new thread inherits the mask: there is no moment in which it could take a signal.
+        let _blocked = signals::block_all();
+        let run = move || {
+            drop(runs);
+            run();
+        };
+        thread::Builder::new().name(NAME.to_owned()).stack_size(STACK).spawn(run)?;
+    }
+    // Nothing is ever sent: the other end is dropped.
+    let _ = begun.recv();
+    Ok(())
 }
 
 fn run() {
