@@ -200,10 +200,19 @@ def children(pid):
     return found
 
 
+def descriptors(pid):
+    """Descriptor → what it is open on, without those that were closed meanwhile."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return found
+
+
 def control_block(worker):
     """The bytes of a worker's control block, read from outside as the agent does."""
-    for fd in os.listdir(f"/proc/{worker.pid}/fd"):
-        if "memfd:heapsee" in os.readlink(f"/proc/{worker.pid}/fd/{fd}"):
+    for fd, link in descriptors(worker.pid).items():
+        if "memfd:heapsee" in link:
             return Path(f"/proc/{worker.pid}/fd/{fd}").read_bytes()
     return b""
 

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import check_dump, children, eventually, names
+from conftest import check_dump, children, descriptors, eventually, names
 
 #: What a forked child does: tell its pid, then wait until it is told to end.
 CHILD = """
@@ -41,12 +41,8 @@ def forking(armed):
 
 
 def memfds(pid):
-    links = []
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        link = os.readlink(f"/proc/{pid}/fd/{fd}")
-        if "memfd:heapsee" in link:
-            links.append(os.stat(f"/proc/{pid}/fd/{fd}").st_ino)
-    return links
+    blocks = [fd for fd, link in descriptors(pid).items() if "memfd:heapsee" in link]
+    return [os.stat(f"/proc/{pid}/fd/{fd}").st_ino for fd in blocks]
 
 
 def dumps_of(directory, pid):
@@ -137,8 +133,9 @@ def test_a_child_forked_in_the_middle_of_a_dump(forking):
     dump_child = forking.stopped_child()
     child = forking("result = forked(os.fork)")
     dump_of(forking.directory, child)
-    links = [os.readlink(f"/proc/{child}/fd/{fd}") for fd in os.listdir(f"/proc/{child}/fd")]
-    assert not [link for link in links if "pidfd" in link]
+    # The child has waited for its own dump child, and has nothing of its parent's.
+    eventually(lambda: children(child) == [], "the dump child has been waited for")
+    eventually(lambda: not [link for link in descriptors(child).values() if "pidfd" in link], "no pidfd is left")
     os.kill(dump_child, signal.SIGCONT)
     check_dump(forking.finished(forking.status()["dumps_started"])["last_path"])
     forking("end_children()")

@@ -11,9 +11,9 @@ import pytest
 from conftest import SECCOMP, Page, Worker, WorkerError, check_dump, control_block, eventually, names
 
 EPERM, EAGAIN, ENOMEM, ENOSYS = 1, 11, 12, 38
+#: A user that nobody is, and who so has no processes: not even another run of these tests on the same machine.
+SOMEBODY = 100_000 + os.getpid()
 #: Threads share memory (CLONE_VM); what does not is a process.
-#: A user that nobody is, and who so has no processes.
-SOMEBODY = 54321
 NO_PROCESSES = "refuse('clone', {error}, without=0x100)"
 
 

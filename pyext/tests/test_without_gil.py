@@ -71,7 +71,7 @@ def test_a_worker_stuck_in_c_is_dumped_without_the_gil(stuck):
     assert thread["frames"][0]["function"] == "stuck"
     release(stuck, stuck.release_fd)
     stuck.receive()
-    status = stuck.status()
+    status = stuck.finished(1)
     assert (status["consistency"], status["last_error"]) == ("fork-without-gil", None)
     eventually(lambda: asking_threads(stuck) == 0, "the thread that asked has ended")
     assert check_dump(stuck.dump()["last_path"])["snapshot"]["consistency"] == "fork"
