@@ -1,6 +1,7 @@
 """The application of the servers' tests, for WSGI and ASGI: ``/facts``, and ``/moment/NAME?PLACE``.
 
-``ARM=import`` has it install heapsee while it is imported; otherwise it knows nothing of it.
+``ARM=import`` has it install heapsee while it is imported; otherwise it knows nothing of it. ``GROW=100000`` gives it
+that many objects more to be dumped.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if os.environ.get("ARM") == "import":
     import heapsee
 
     heapsee.install_memory_dumper()
+
+KEPT = [str(number) for number in range(int(os.environ.get("GROW", "0")))]
 
 
 def facts() -> dict[str, Any]:

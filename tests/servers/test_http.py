@@ -32,6 +32,9 @@ UVICORN_WORKERS = [*UVICORN, "--workers", "2", "--timeout-worker-healthcheck", "
 UWSGI = [str(BIN / "uwsgi"), "--virtualenv", sys.prefix, "--http-socket", "{http}", "--die-on-term", "--need-app"]
 UWSGI += ["--module", "servers.app", "--pythonpath", str(REPOSITORY / "tests")]
 UWSGI_HOOK = [*UWSGI, "--ini", str(DEPLOY / "uwsgi" / "uwsgi.ini")]
+HYPERCORN = [sys.executable, "-m", "hypercorn", "--bind", "unix:{http}"]
+WAITRESS = [sys.executable, "-m", "waitress", "--unix-socket", "{http}"]
+GRANIAN = [str(BIN / "granian"), "--uds", "{http}", "--interface", "wsgi"]
 UWSGI_END = 30
 MASTER = ["--master", "--processes", "2"]
 
@@ -59,6 +62,9 @@ SETTINGS = {
     "gunicorn-uvicorn-hook": Setting([*GUNICORN_HOOK, "--worker-class", "uvicorn_worker.UvicornWorker", ASGI]),
     "uvicorn-app": Setting([*UVICORN, ASGI], APP, code=-signal.SIGTERM),
     "uvicorn-workers-environment": Setting([*UVICORN_WORKERS, ASGI], ENVIRONMENT),
+    "hypercorn-workers-environment": Setting([*HYPERCORN, "--workers", "2", ASGI], ENVIRONMENT),
+    "waitress-environment": Setting([*WAITRESS, WSGI], ENVIRONMENT, code=-signal.SIGTERM),
+    "granian-workers-environment": Setting([*GRANIAN, "--workers", "2", WSGI], ENVIRONMENT),
     "uwsgi-single-app": Setting([*UWSGI, "--enable-threads"], APP, code=UWSGI_END),
     "uwsgi-master-hook": Setting([*UWSGI_HOOK, *MASTER]),
     "uwsgi-lazy-hook": Setting([*UWSGI_HOOK, *MASTER, "--lazy-apps"]),
