@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -89,8 +89,12 @@ impl Block {
     }
 }
 
+/// Whether this is how a worker holds its block, by its name. Who only reads one (this program does) is no worker.
 fn is_ours(link: &Path) -> bool {
     let name = format!("/memfd:{MEMFD_NAME}");
+    if link.symlink_metadata().is_ok_and(|found| found.mode() & 0o200 == 0) {
+        return false;
+    }
     fs::read_link(link).is_ok_and(|target| {
         target.to_str().is_some_and(|target| target.strip_suffix(" (deleted)").unwrap_or(target) == name)
     })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use heapsee_format::text::is_hostile;
 use indicatif::HumanBytes;
 
 /// A size, as `1.20 GiB`.
@@ -29,9 +30,6 @@ pub fn milliseconds(nanoseconds: u64) -> String {
 /// A text of somebody else's on one line: titles, paths and reasons of a worker may hold line feeds or a terminal's
 /// escape sequences, and those must not reach a terminal or a log.
 pub fn one_line(text: &str) -> String {
-    let is_hostile = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         if is_hostile(c) {
@@ -61,6 +59,7 @@ mod tests {
 
     #[test]
     fn hostile_texts_become_one_harmless_line() {
+        assert_eq!(one_line("a\u{200b}b\u{feff}"), "a\\u{200b}b\\u{feff}");
         assert_eq!(one_line("a\nb\u{1b}[31mc\u{202e}d\té"), "a\\nb\\u{1b}[31mc\\u{202e}d\\té");
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Everything here is best effort: what cannot be read is left empty. Runs in the worker, before the snapshot.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use heapsee_format::cgroup::{self, MemoryGroup};
 use heapsee_format::meta;
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -41,8 +42,12 @@ pub fn process() -> meta::Process {
 
 /// This process's memory and its cgroup's.
 pub fn memory() -> meta::Memory {
-    let cgroup = cgroup();
-    let (cgroup_limit, cgroup_usage) = cgroup.memory();
+    let group = cgroup();
+    let read: cgroup::Read = |path| fork::read_text(path);
+    let (cgroup_limit, cgroup_usage) = match group.tightest(read) {
+        Some(found) => (Some(found.limit), Some(found.used)),
+        None => (None, group.used(read)),
+    };
     let status = fork::read_text("/proc/self/status").unwrap_or_default();
     meta::Memory {
         rss: resident().unwrap_or(0),
@@ -124,52 +129,6 @@ fn container_id(cgroup: &str) -> Option<String> {
     runs.rfind(|run| run.len() == 64).map(str::to_owned)
 }
 
-/// A memory cgroup: its path as `/proc/self/cgroup` says it, and its version.
-struct Cgroup {
-    path: String,
-    unified: bool,
-}
-
-fn cgroup() -> Cgroup {
-    let text = fork::read_text("/proc/self/cgroup").unwrap_or_default();
-    let fields = |line: &str| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
-    };
-    let lines: Vec<(String, String)> = text.lines().filter_map(fields).collect();
-    let memory = lines.iter().find(|(controllers, _)| controllers.split(',').any(|name| name == "memory"));
-    if let Some((_, path)) = memory {
-        return Cgroup { path: path.clone(), unified: false };
-    }
-    let unified = lines.into_iter().find(|(controllers, _)| controllers.is_empty());
-    Cgroup { path: unified.map(|(_, path)| path).unwrap_or_default(), unified: true }
-}
-
-impl Cgroup {
-    /// Limit and usage, in bytes. The usage leaves out page cache that the kernel would drop first.
-    fn memory(&self) -> (Option<u64>, Option<u64>) {
-        let (root, limit, usage) = match self.unified {
-            true => ("/sys/fs/cgroup", "memory.max", "memory.current"),
-            false => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-        };
-        let number = |path: PathBuf| fork::read_text(path).ok()?.trim().parse::<u64>().ok();
-        let own = Path::new(root).join(self.path.trim_start_matches('/'));
-        // Any ancestor's limit binds too; the tightest counts. Version 1 says "no limit" with a huge number.
-        let group = own
-            .ancestors()
-            .take_while(|group| group.starts_with(root))
-            .filter_map(|group| Some((number(group.join(limit)).filter(|&limit| limit < 1 << 60)?, group)))
-            .min();
-        let Some((limit, group)) = group else {
-            return (None, number(own.join(usage)));
-        };
-        let inactive =
-            fork::read_text(group.join("memory.stat")).ok().and_then(|text| inactive_file(&text)).unwrap_or(0);
-        (Some(limit), number(group.join(usage)).map(|usage| usage.saturating_sub(inactive)))
-    }
-}
-
-fn inactive_file(stat: &str) -> Option<u64> {
-    let value = |name| stat.lines().find_map(|line: &str| line.strip_prefix(name))?.trim().parse().ok();
-    value("total_inactive_file ").or_else(|| value("inactive_file "))
+fn cgroup() -> MemoryGroup {
+    MemoryGroup::parse(&fork::read_text("/proc/self/cgroup").unwrap_or_default())
 }

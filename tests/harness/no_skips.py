@@ -11,6 +11,7 @@ import pytest
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "meliae: needs meliae on CPython 3.8 (HEAPSEE_MELIAE_PYTHON)")
     config.addinivalue_line("markers", "systemd: needs systemd-analyze")
+    config.addinivalue_line("markers", "boots: needs a systemd, and to be root in namespaces of its own")
     config.addinivalue_line("markers", "promtool: needs promtool (HEAPSEE_PROMTOOL)")
     config.addinivalue_line("markers", "azurite: needs Azurite, and so Node.js (HEAPSEE_AZURITE)")
 

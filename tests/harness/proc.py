@@ -13,7 +13,12 @@ OUR_THREADS = ("heapsee", "heapsee-gil")
 
 def status(pid: int) -> dict[str, str]:
     """``/proc/PID/status``, field by field."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return status_in(Path(f"/proc/{pid}/status"))
+
+
+def status_in(file: Path) -> dict[str, str]:
+    """The same, of a process that has its number and its file elsewhere."""
+    lines = file.read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 

@@ -121,7 +121,7 @@ impl Row {
             user: user_name(process.status.uid),
             unit: group.unit,
             container: group.container,
-            cgroup: group.path,
+            cgroup: group.memory.path,
             label: procfs::environment(process.pid, LABEL).ok().flatten(),
             rss_bytes: process.status.rss,
             pss_bytes: pss.then(|| procfs::pss(process.pid).ok()).flatten(),

@@ -84,7 +84,7 @@ impl Known {
             server: process.server.map(|server| server.name().to_owned()),
             unit: self.group.unit.clone(),
             container: self.group.container.clone(),
-            cgroup: self.group.path.clone(),
+            cgroup: self.group.memory.path.clone(),
             command: process.argv.join(" "),
             user: self.user.clone(),
             label: self.label.clone(),
@@ -137,7 +137,7 @@ impl Observer {
         let mut groups = BTreeMap::new();
         if needs.groups {
             for known in &workers {
-                groups.entry(known.group.path.clone()).or_insert_with(|| known.group.read());
+                groups.entry(known.group.memory.path.clone()).or_insert_with(|| known.group.read());
             }
         }
         Ok(Look {

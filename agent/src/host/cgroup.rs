@@ -1,25 +1,19 @@
 //! Cgroups, version 2 and 1: which one a process is in, which unit or container that is, and its memory.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+
+use heapsee_format::cgroup::{self, Limit, MemoryGroup};
 
 use crate::procfs;
 use crate::rules::{Events, Group};
 
-/// Where version 2 is mounted.
-const V2: &str = "/sys/fs/cgroup";
-/// Where version 1 has its memory controller.
-const V1: &str = "/sys/fs/cgroup/memory";
-/// What version 1 says where there is no limit is somewhere above this.
-const NO_LIMIT: u64 = 1 << 60;
-
 /// The cgroup of a process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Membership {
-    /// Its path, below the mount, of the hierarchy that accounts for memory.
-    pub path: String,
-    /// Whether that hierarchy is one of version 1.
-    v1: bool,
+    /// The one that accounts for its memory.
+    pub memory: MemoryGroup,
     /// The systemd unit.
     pub unit: Option<String>,
     /// The container's id.
@@ -28,61 +22,37 @@ pub struct Membership {
 
 /// The cgroup of process `pid`; that of nobody, the root, if it cannot be read.
 pub fn of(pid: u32) -> Membership {
-    fs::read_to_string(procfs::path(pid, "cgroup")).map(|text| parse(&text)).unwrap_or_default()
+    parse(&fs::read_to_string(procfs::path(pid, "cgroup")).unwrap_or_default())
 }
 
 impl Membership {
     /// How much it may still take before the nearest limit, its own or of a group that it is in; none without one.
     pub fn left(&self) -> Option<u64> {
-        let root = Path::new(if self.v1 { V1 } else { V2 });
-        let names =
-            if self.v1 { ["memory.limit_in_bytes", "memory.usage_in_bytes"] } else { ["memory.max", "memory.current"] };
-        let own = root.join(self.path.trim_start_matches('/'));
-        let groups = own.ancestors().take_while(|directory| directory.starts_with(root));
-        let left = |directory: &Path| {
-            let [limit, used] = names.map(|name| number(directory.join(name)));
-            Some(limit.filter(|&limit| limit < NO_LIMIT)?.saturating_sub(used?))
-        };
-        groups.filter_map(left).min()
+        self.memory.tightest(read).map(|limit| limit.left())
     }
 
     /// Its memory and events. The limit that counts is the nearest one, its own or of a group that it is in.
     pub fn read(&self) -> Group {
-        let root = Path::new(if self.v1 { V1 } else { V2 });
-        // A cgroup namespace shows what is outside of it as `..`, and nothing of that can be read.
-        if self.path.contains("..") {
-            return Group::default();
-        }
-        let own = root.join(self.path.trim_start_matches('/'));
-        let mut used: Option<f64> = None;
-        for directory in own.ancestors().take_while(|directory| directory.starts_with(root)) {
-            let share = if self.v1 { share_v1(directory) } else { share_v2(directory) };
-            used = match (used, share) {
-                (Some(a), Some(b)) => Some(a.max(b)),
-                (a, b) => a.or(b),
-            };
-        }
-        Group { used, events: if self.v1 { events_v1(&own) } else { events_v2(&own) } }
+        let used = self.memory.limits(read).iter().map(Limit::share).max_by(f64::total_cmp);
+        let events = self.memory.directories().first().map(|own| match self.memory.is_v1 {
+            true => events_v1(own),
+            false => events_v2(own),
+        });
+        Group { used, events: events.unwrap_or_default() }
     }
 }
 
+fn read(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path)
+}
+
 fn parse(text: &str) -> Membership {
-    let lines = || {
-        text.lines().filter_map(|line| {
-            let mut parts = line.splitn(3, ':');
-            Some((parts.next()?, parts.next()?, parts.next()?))
-        })
-    };
-    let v1 = lines().find(|(_, controllers, _)| controllers.split(',').any(|controller| controller == "memory"));
-    let v2 = lines().find(|(number, controllers, _)| *number == "0" && controllers.is_empty());
-    let path = v1.or(v2).map_or("/", |(_, _, path)| path);
-    let paths = || lines().map(|(_, _, path)| path);
-    Membership {
-        path: path.to_owned(),
-        v1: v1.is_some(),
-        unit: paths().find_map(unit),
-        container: paths().find_map(container),
+    let mut memory = MemoryGroup::parse(text);
+    if memory.path.is_empty() {
+        memory.path.push('/');
     }
+    let paths = || cgroup::lines(text).map(|(_, _, path)| path);
+    Membership { memory, unit: paths().find_map(unit), container: paths().find_map(container) }
 }
 
 /// The innermost service, or scope that is no container's, in a path.
@@ -100,41 +70,14 @@ fn container(path: &str) -> Option<String> {
     })
 }
 
-fn number(path: PathBuf) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-/// A number in a file of `key number` lines.
-fn field(path: PathBuf, key: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
-}
-
-/// What is used but for files that nobody has lately read, which the kernel drops at once when it needs room.
-fn share(used: u64, inactive: Option<u64>, limit: u64) -> Option<f64> {
-    (limit > 0).then(|| used.saturating_sub(inactive.unwrap_or(0)) as f64 / limit as f64)
-}
-
-fn share_v2(directory: &Path) -> Option<f64> {
-    let limit = number(directory.join("memory.max"))?;
-    let used = number(directory.join("memory.current"))?;
-    share(used, field(directory.join("memory.stat"), "inactive_file"), limit)
-}
-
-fn share_v1(directory: &Path) -> Option<f64> {
-    let limit = number(directory.join("memory.limit_in_bytes")).filter(|&limit| limit < NO_LIMIT)?;
-    let used = number(directory.join("memory.usage_in_bytes"))?;
-    share(used, field(directory.join("memory.stat"), "total_inactive_file"), limit)
-}
-
 fn events_v2(directory: &Path) -> Events {
-    let event = |key| field(directory.join("memory.events"), key).unwrap_or(0);
+    let event = |key| cgroup::field(&directory.join("memory.events"), key, read).unwrap_or(0);
     Events { high: event("high"), max: event("max"), oom: event("oom"), oom_kill: event("oom_kill") }
 }
 
 fn events_v1(directory: &Path) -> Events {
-    let max = number(directory.join("memory.failcnt")).unwrap_or(0);
-    let oom_kill = field(directory.join("memory.oom_control"), "oom_kill").unwrap_or(0);
+    let max = cgroup::number(&directory.join("memory.failcnt"), read).unwrap_or(0);
+    let oom_kill = cgroup::field(&directory.join("memory.oom_control"), "oom_kill", read).unwrap_or(0);
     Events { high: 0, max, oom: oom_kill, oom_kill }
 }
 
@@ -149,7 +92,7 @@ mod tests {
         let check = |path: &str, expect: (Option<&str>, Option<&str>)| {
             let found = parse(&format!("0::{path}\n"));
             assert_eq!((found.unit.as_deref(), found.container.as_deref()), expect, "{path}");
-            assert_eq!((found.path.as_str(), found.v1), (path, false));
+            assert_eq!(found.memory.path, path);
         };
         check("/system.slice/gunicorn.service", (Some("gunicorn.service"), None));
         check("/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope", (Some("x.scope"), None));
@@ -161,30 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn the_hierarchy_with_the_memory_counts() {
-        let found = parse("9:name=systemd:/system.slice/x.service\n4:memory:/pod/x\n0::/\n");
-        assert_eq!((found.path.as_str(), found.v1, found.unit.as_deref()), ("/pod/x", true, Some("x.service")));
-        assert_eq!(parse("").path, "/");
-        assert_eq!(parse("0::/a:b\n").path, "/a:b");
-    }
-
-    #[test]
-    fn memory_of_both_versions() {
+    fn events_of_both_versions() {
         let directory = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-        write("memory.current", "900\n");
-        write("memory.max", "max\n");
-        assert_eq!(share_v2(directory.path()), None);
-        write("memory.max", "1000\n");
-        write("memory.stat", "anon 1\ninactive_file 100\n");
-        assert_eq!(share_v2(directory.path()), Some(0.8));
+        assert_eq!(events_v2(directory.path()), Events::default());
         write("memory.events", "low 0\nhigh 7\nmax 3\noom 2\noom_kill 1\n");
         assert_eq!(events_v2(directory.path()), Events { high: 7, max: 3, oom: 2, oom_kill: 1 });
-        write("memory.limit_in_bytes", "9223372036854771712\n");
-        write("memory.usage_in_bytes", "500\n");
-        assert_eq!(share_v1(directory.path()), None);
-        write("memory.limit_in_bytes", "1000\n");
-        assert_eq!(share_v1(directory.path()), Some(0.5));
         write("memory.failcnt", "4\n");
         write("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n");
         assert_eq!(events_v1(directory.path()), Events { high: 0, max: 4, oom: 5, oom_kill: 5 });
@@ -192,9 +117,9 @@ mod tests {
 
     #[test]
     fn this_process_is_in_one() {
-        assert!(of(std::process::id()).path.starts_with('/'));
+        assert!(of(std::process::id()).memory.path.starts_with('/'));
+        assert_eq!(parse("").memory.path, "/");
         // No path leads out of the mount.
-        let outside = Membership { path: "/../../etc".into(), ..Membership::default() };
-        assert_eq!(outside.read(), Group::default());
+        assert_eq!(parse("0::/../../etc\n").read(), Group::default());
     }
 }

@@ -363,7 +363,10 @@ fn open_in_root(pid: u32, path: &Path) -> io::Result<OwnedFd> {
         match rustix::fs::openat2(root.as_fd(), path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
             Err(Errno::AGAIN) => thread::sleep(Duration::from_millis(1)),
             Err(Errno::NOSYS) => {
-                return Err(io::Error::other("this kernel has no openat2: Linux 5.6 or newer is needed"));
+                return Err(io::Error::other(
+                    "openat2 cannot be had: this needs Linux 5.6 or newer, and nothing that takes it away (systemd's \
+                     RestrictSUIDSGID, an old container runtime)",
+                ));
             }
             opened => return Ok(opened?),
         }

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use heapsee_format::cgroup::MemoryGroup;
+
 /// What may be taken, and what was.
 pub(super) struct Budget {
     limit: u64,
@@ -31,19 +33,11 @@ fn of_machine() -> Option<u64> {
     kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }
 
-/// The tightest limit of our control group and of those above it. File pages that are not in use do not count as used.
+/// What our control group and those around it have left.
 fn of_groups() -> Option<u64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let root = Path::new("/sys/fs/cgroup");
-    let number = |path: &Path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let left = |group: &Path| {
-        let limit = number(&group.join("memory.max"))?;
-        let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
-        let idle = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse().ok()).unwrap_or(0);
-        Some(limit.saturating_sub(number(&group.join("memory.current"))?.saturating_sub(idle)))
-    };
-    root.join(own).ancestors().take_while(|group| group.starts_with(root)).filter_map(left).min()
+    let read = |path: &Path| fs::read_to_string(path);
+    let group = MemoryGroup::parse(&fs::read_to_string("/proc/self/cgroup").ok()?);
+    group.tightest(read).map(|limit| limit.left())
 }
 
 /// What `ulimit -v` allows beyond what we have.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthChar;
 
-use super::is_hostile;
+use heapsee_format::text::is_hostile;
 
 /// How NULL is shown.
 pub const NULL: &str = "∘";

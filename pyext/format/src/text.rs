@@ -1,4 +1,5 @@
-//! Decoding the text of a dump: what stands between the quotes of a JSON string.
+//! Decoding the text of a dump, what stands between the quotes of a JSON string; and which characters of such a text, or
+//! of any that somebody else has written, must not be shown as they are.
 
 use std::borrow::Cow;
 
@@ -23,6 +24,15 @@ pub fn decode(raw: &[u8]) -> Cow<'_, str> {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
+}
+
+/// Whether a terminal would act upon a character, or show a line otherwise than it is: controls, line and paragraph
+/// ends, what turns the direction of writing, and what takes no place at all.
+pub fn is_hostile(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_unseen =
+        matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || turns || is_unseen
 }
 
 /// Decodes the escape at the start of `input` and returns its length.
