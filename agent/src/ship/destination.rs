@@ -79,6 +79,15 @@ fn s3(options: &Ship, bucket: &str, files: Option<SharedFiles>) -> Result<Arc<dy
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
     }
+    let has = |key| builder.get_config_value(&key).is_some();
+    // The client would go on to the role of the host, which is somebody else.
+    if files.is_none()
+        && !has(AmazonS3ConfigKey::AccessKeyId)
+        && has(AmazonS3ConfigKey::WebIdentityTokenFile)
+        && !has(AmazonS3ConfigKey::RoleArn)
+    {
+        return Err("AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not set: a web identity needs both".into());
+    }
     let of_environment = builder.get_config_value(&AmazonS3ConfigKey::Region);
     if let Some(region) = options.region.clone().or(of_environment).or(profile.region) {
         builder = builder.with_region(region);

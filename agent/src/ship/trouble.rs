@@ -1,5 +1,7 @@
 //! What can go wrong on the way to the bucket: whose fault it is, what to do, and no secret in the words.
 
+use std::error::Error as _;
+
 use object_store::Error;
 
 use crate::render::one_line;
@@ -47,7 +49,7 @@ impl Trouble {
 
     /// What a service's error means; `shown` is the destination.
     pub fn of_service(error: &Error, shown: &str) -> Trouble {
-        let told = told(&error.to_string());
+        let told = with_cause(error);
         if told.contains("169.254.169.254") || told.contains("metadata.google.internal") {
             return Trouble::new(
                 Kind::Refused,
@@ -75,6 +77,17 @@ impl Trouble {
             }
             _ => Trouble::new(Kind::Outage, format!("{shown} cannot be reached or is in trouble: {told}")),
         }
+    }
+}
+
+/// What an error says, and the cause behind all causes, which tells a name that is not known from a port that nobody
+/// listens at and a certificate that nobody vouches for. An error of the client's says none of these.
+fn with_cause(error: &Error) -> String {
+    let top = told(&error.to_string());
+    let last = std::iter::successors(error.source(), |&error| error.source()).last();
+    match last.map(|last| told(&last.to_string())) {
+        Some(cause) if !top.contains(&cause) => format!("{top} ({cause})"),
+        _ => top,
     }
 }
 

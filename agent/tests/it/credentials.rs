@@ -102,6 +102,9 @@ fn what_is_wrong_with_the_files_is_said() {
     }
     let ended = scene.ship(&[("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/at/all")]);
     assert!(ended.failed_with(12).contains("cannot be read"), "{ended:?}");
+    // As in a pod whose service account has no role: with what is left, somebody else would be asked for keys.
+    let ended = scene.ship(&[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/at/all")]);
+    assert!(ended.failed_with(12).contains("AWS_ROLE_ARN is not set"), "{ended:?}");
     assert!(scene.server.askers().is_empty());
 }
 

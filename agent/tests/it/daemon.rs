@@ -21,12 +21,12 @@ fn fat(title: &str, more: &str) -> String {
 }
 
 /// A daemon's directory and configuration.
-struct Site {
+pub struct Site {
     directory: TempDir,
 }
 
 impl Site {
-    fn new(rules: &str) -> Site {
+    pub fn new(rules: &str) -> Site {
         let site = Site { directory: tempfile::tempdir().unwrap() };
         site.configure(rules);
         site
@@ -55,7 +55,7 @@ impl Site {
         fs::write(self.path("agent.toml"), text).unwrap();
     }
 
-    fn run(&self) -> Agent {
+    pub fn run(&self) -> Agent {
         let mut agent = Agent::start(Path::new("/nonexistent"), &["run", "--config", &self.config()]);
         agent.hear("running version=");
         agent
@@ -93,13 +93,13 @@ impl Site {
     }
 
     /// Waits until the daemon has looked so often again.
-    fn looks(&self, more: u32) {
+    pub fn looks(&self, more: u32) {
         let before = self.metric("heapsee_agent_looks_total");
         until("more looks", || (self.metric("heapsee_agent_looks_total") >= before + f64::from(more)).then_some(()));
     }
 
     /// The manifests in the store.
-    fn manifests(&self) -> Vec<Value> {
+    pub fn manifests(&self) -> Vec<Value> {
         let is_manifest = |path: &PathBuf| path.ends_with("manifest.json");
         let manifests = tree(&self.store()).into_iter().filter(is_manifest);
         manifests.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()

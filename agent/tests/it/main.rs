@@ -1,5 +1,6 @@
 //! The agent against workers that answer as told, and processes that must not be touched.
 
+mod cgroups;
 mod collect;
 mod crashes;
 mod credentials;
