@@ -199,6 +199,13 @@ fn what_is_wrong_is_left_alone_and_said_once() {
         fs::remove_file(drop.join(format!("{}.meta.json", name(7)))).unwrap();
         nix::unistd::mkfifo(&drop.join(name(8)), nix::sys::stat::Mode::S_IRWXU).unwrap();
         fs::create_dir(drop.join(name(9))).unwrap();
+        // A socket; and as root, a device that never ends.
+        std::os::unix::net::UnixListener::bind(drop.join(name(10))).unwrap();
+        if is_root() {
+            let zeros = nix::sys::stat::makedev(1, 5);
+            let (kind, mode) = (nix::sys::stat::SFlag::S_IFCHR, nix::sys::stat::Mode::S_IRWXU);
+            nix::sys::stat::mknod(&drop.join(name(11)), kind, mode, zeros).unwrap();
+        }
     });
     let before = names(&scene.path("drop"));
     for words in ["symbolic link", "not a regular file", "longer than", "1 bytes, not 7", "SHA-256 is", "is not there"]
@@ -211,6 +218,65 @@ fn what_is_wrong_is_left_alone_and_said_once() {
     scene.collected();
     assert_eq!(scene.manifests().len(), 1);
     until("the originals to go", || (names(&scene.path("drop")) == before).then_some(()));
+    scene.end();
+}
+
+#[test]
+fn a_store_and_a_directory_that_vanish_and_come_back() {
+    let mut scene = Scene::start("");
+    put(&scene.path("drop"), NAME, b"{}\n");
+    scene.collected();
+    until("the originals to go", || names(&scene.path("drop")).is_empty().then_some(()));
+    // Somebody has removed all of it; what comes then is stored in a new one.
+    fs::remove_dir_all(scene.path("store")).unwrap();
+    put(&scene.path("drop"), &NAME.replace("4711", "4712"), b"{}\n{}\n");
+    assert_eq!(json(&scene.collected())["dump"]["lines"], 2);
+    until("the originals to go", || names(&scene.path("drop")).is_empty().then_some(()));
+    // In its place is what no store can be; the dump waits until there is one again.
+    fs::rename(scene.path("store"), scene.path("away")).unwrap();
+    fs::write(scene.path("store"), "").unwrap();
+    put(&scene.path("drop"), &NAME.replace("4711", "4713"), b"{}\n");
+    scene.hear("a dump that was found is not collected");
+    assert_eq!(names(&scene.path("drop")).len(), 2);
+    fs::remove_file(scene.path("store")).unwrap();
+    fs::rename(scene.path("away"), scene.path("store")).unwrap();
+    until("both dumps", || (scene.manifests().len() == 2).then_some(()));
+    // The directory that is watched is replaced by another of the same name.
+    fs::remove_dir_all(scene.path("drop")).unwrap();
+    fs::create_dir(scene.path("drop")).unwrap();
+    put(&scene.path("drop"), &NAME.replace("4711", "4714"), b"{}\n");
+    until("the dump in the new directory", || (scene.manifests().len() == 3).then_some(()));
+    scene.end();
+}
+
+#[test]
+fn dumps_of_others_in_a_sticky_directory() {
+    if !is_root() {
+        return;
+    }
+    let uid = 65_532;
+    let mut scene = Scene::make();
+    scene.uid = Some(uid);
+    for path in [scene.home.path().to_owned(), scene.path("store")] {
+        std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+    }
+    let drop = scene.path("drop");
+    fs::set_permissions(&drop, fs::Permissions::from_mode(0o1777)).unwrap();
+    let hidden = NAME.replace("4711", "1");
+    put(&drop, &hidden, b"{}\n");
+    for name in [hidden.clone(), format!("{hidden}.meta.json")] {
+        fs::set_permissions(drop.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    put(&drop, NAME, b"{}\n");
+    scene.restart("");
+    // What can be read is taken in, once; that it cannot be removed, and what cannot be read, is said.
+    scene.hear("cannot be read: run as root or as the worker's user");
+    scene.hear("could not be removed");
+    assert_eq!(json(&scene.collected())["dump"]["name"], NAME);
+    // A second look, with something new in it.
+    put(&drop, &NAME.replace("4711", "4712"), b"{}\n");
+    until("the new dump", || (scene.manifests().len() == 2).then_some(()));
+    assert_eq!(names(&drop).len(), 6);
     scene.end();
 }
 
