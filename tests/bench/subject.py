@@ -1,7 +1,8 @@
 """The process that is dumped by the benchmark: ``python -m bench.subject OBJECTS FOLDER``.
 
 Builds the two-stores heap, times bare forks of itself, dumps itself a few times by signal while a thread watches for
-pauses, and prints what it saw as JSON. The last dump stays in FOLDER.
+pauses, and prints what it saw as JSON. The last dump stays in FOLDER. The environment's ``BYTES`` is how much the heap
+holds besides in large values: a clone costs by the page, a walk by the object.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from heaps import stories
 
 FORKS = 7
 DUMPS = 3
+VALUE = 1 << 20
 
 
 def bare_fork() -> float:
@@ -78,10 +80,12 @@ def dump_once(folder: Path) -> dict[str, Any]:
 def main(objects: int, folder: Path) -> None:
     """Builds, measures, tells."""
     stories.build_two_stores(objects)
+    values = [bytes([number % 255 + 1]) * VALUE for number in range(int(os.environ.get("BYTES", "0")) // VALUE)]
     forks = [bare_fork() for _ in range(FORKS)]
     heapsee.install_memory_dumper(directory=str(folder))
     seen = [dump_once(folder) for _ in range(DUMPS)]
     print(json.dumps({"rss": proc.rss(os.getpid()), "forks": forks, "dumps": seen}))
+    del values
 
 
 if __name__ == "__main__":
