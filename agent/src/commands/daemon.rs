@@ -1,6 +1,7 @@
 //! `heapsee-agent run`, and the verbs that talk to it: `status`, `dump-now`, `pause`, `resume`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -68,6 +69,42 @@ fn word(value: &Value) -> String {
     }
 }
 
+/// What has become of dumps since the agent was started: what there is nothing of is left out.
+fn pipeline(status: &Value) -> Vec<(&'static str, String)> {
+    let number = |name: &str| status["pipeline"][name].as_u64().unwrap_or(0);
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
+    let last = |name: &str| match number(name) {
+        0 => String::new(),
+        at => format!(", the last {} ago", render::age(Duration::from_secs(now.saturating_sub(at)))),
+    };
+    let size = |name: &str| render::bytes(number(name));
+    let store = word(&status["store"]);
+    let mut lines = vec![("store", format!("{store}: {} dumps, {}", number("store_dumps"), size("store_bytes")))];
+    if number("collected_dumps") > 0 {
+        let found = number("found_dumps");
+        let last = last("last_collected_seconds");
+        lines.push(("collected", format!("{} dumps, {found} of them found{last}", number("collected_dumps"))));
+    }
+    if number("shipped_dumps") + number("ship_waiting_dumps") > 0 {
+        let (shipped, waiting) = (number("shipped_dumps"), number("ship_waiting_dumps"));
+        lines.push(("shipped", format!("{shipped} dumps{}; {waiting} wait", last("last_shipped_seconds"))));
+    }
+    if number("deleted_dumps") > 0 {
+        lines.push(("deleted", format!("{} dumps, {}", number("deleted_dumps"), size("deleted_bytes"))));
+    }
+    let failures =
+        [("refused_dumps", "dumps not taken in"), ("ship_failures", "of shipping"), ("hook_failures", "of the hook")];
+    let failures: Vec<String> = failures
+        .into_iter()
+        .filter(|(name, _)| number(name) > 0)
+        .map(|(name, what)| format!("{} {what}", number(name)))
+        .collect();
+    if !failures.is_empty() {
+        lines.push(("failures", failures.join(", ")));
+    }
+    lines
+}
+
 fn text(status: &Value) -> String {
     let mut lines = Vec::new();
     let mut say = |name: &str, value: String| lines.push(format!("{name:<10} {value}\n"));
@@ -83,7 +120,7 @@ fn text(status: &Value) -> String {
         (false, false) => "rules act".to_owned(),
     };
     say("mode", mode);
-    say("rules", word(&status["rules"]));
+    say("rules", Some(word(&status["rules"])).filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned()));
     let workers = &status["workers"];
     say("workers", format!("{} armed, {} not armed", workers["armed"], workers["unarmed"]));
     let running = &status["running"];
@@ -95,9 +132,7 @@ fn text(status: &Value) -> String {
         let [rule, why, hold] = ["rule", "why", "hold"].map(|key| word(&want[key]));
         say("wanted", format!("by {rule}: {why}; not now: {hold}"));
     }
-    for (name, value) in status["pipeline"].as_object().into_iter().flatten() {
-        say("pipeline", format!("{} {}", name.replace('_', " "), word(value)));
-    }
+    pipeline(status).into_iter().for_each(|(name, value)| say(name, value));
     for dump in status["dumps"].as_array().into_iter().flatten() {
         let end = if dump["error"].is_null() { word(&dump["path"]) } else { word(&dump["error"]) };
         say("dump", format!("{} process {} ({}): {end}", word(&dump["at"]), dump["pid"], word(&dump["app"])));

@@ -136,7 +136,11 @@ fn a_rule_fires_once_and_the_dump_is_in_the_store() {
         (status["dumps"][0]["pid"].as_u64(), status["dumps"][0]["rule"].as_str()),
         (Some(worker.pid().into()), Some("fat"))
     );
-    assert!(site.ask("status", &[]).stdout.contains("rules act"));
+    let text = site.ask("status", &[]).stdout;
+    for words in ["rules act", "rules      fat", "collected  1 dumps, 0 of them found, the last "] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(!text.contains("failures") && !text.contains("shipped"), "{text}");
     let ended = stop(agent);
     assert!(ended.stderr.contains("taking a dump number=1 rule=fat"), "{ended:?}");
     assert!(!site.path("run/agent.sock").exists());
