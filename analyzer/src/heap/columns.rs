@@ -112,13 +112,13 @@ impl Columns {
         read: fn(&Columns, &dyn Sections) -> Option<T>,
     ) -> &'a T {
         cell.get_or_init(|| match self.stored.as_deref() {
-            Some(stored) => read(self, stored).unwrap_or_else(|| self.from_dump(stored, of_mut)),
+            Some(stored) => read(self, stored).unwrap_or_else(|| self.reread_part(stored, of_mut)),
             // Only an index has columns that are not there yet.
             None => T::default(),
         })
     }
 
-    fn from_dump<T: Default>(&self, stored: &dyn Sections, of_mut: fn(&mut Parts) -> &mut OnceLock<T>) -> T {
+    fn reread_part<T: Default>(&self, stored: &dyn Sections, of_mut: fn(&mut Parts) -> &mut OnceLock<T>) -> T {
         let mut reread = self.reread.lock().unwrap_or_else(PoisonError::into_inner);
         let parts = reread.get_or_insert_with(|| stored.reread().columns.parts);
         of_mut(parts).take().unwrap_or_default()

@@ -143,9 +143,8 @@ impl Sections {
             read.is_ok() && crc32fast::hash(piece) == sum
         };
         // Handing one piece over to another thread takes longer than reading it.
-        let pieces = bytes.chunks_mut(PIECE).zip(&entry.sums).enumerate();
-        let good =
-            if length <= PIECE { pieces.map(read).all(|good| good) } else { shares::all(pieces.collect(), read) };
+        let mut pieces = bytes.chunks_mut(PIECE).zip(&entry.sums).enumerate();
+        let good = if length <= PIECE { pieces.all(read) } else { shares::all(pieces.collect(), read) };
         good.then_some(numbers)
     }
 }
