@@ -30,7 +30,7 @@ pub struct QueryArgs {
     /// Write JSON (schema heapsee.query/1): the columns' names, and each row as a list.
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
-    /// Write CSV.
+    /// Write CSV (RFC 4180): cells as they are. In a spreadsheet, import them as text: some may look like formulas.
     #[arg(long)]
     pub csv: bool,
 }

@@ -10,6 +10,7 @@ mod hostile;
 mod index;
 mod packages;
 mod reconcile;
+mod schemas;
 mod shell;
 mod sql;
 mod summary;
