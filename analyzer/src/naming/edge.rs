@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// The dict in which `threading.local` has one dict for each thread, and each of these.
+const BY_THREAD: &str = "attributes by thread";
+
 /// What a reference is to the object that refers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", content = "name", rename_all = "snake_case")]
@@ -36,9 +39,18 @@ impl EdgeName {
         }
     }
 
+    /// What leads to the attributes of a `threading.local`: Python itself gives out those of the thread that asks.
+    pub(super) fn by_thread() -> EdgeName {
+        EdgeName::Part(BY_THREAD.to_owned())
+    }
+
     /// Whether it is the dict behind an object's attributes.
     pub fn is_dict(&self) -> bool {
-        matches!(self, EdgeName::Attribute(name) if name == "__dict__")
+        match self {
+            EdgeName::Attribute(name) => name == "__dict__",
+            EdgeName::Part(words) => words == BY_THREAD,
+            _ => false,
+        }
     }
 }
 

@@ -55,6 +55,7 @@ impl Asked<'_> {
             "functools.partial" => self.of_partial(),
             "collections.deque" => self.of_deque(),
             "functools._lru_cache_wrapper" => self.of_lru_cache(),
+            "_asyncio.Task" if self.is_its_coroutine() => attribute("get_coro()"),
             _ if self.is_type(self.node) => self.of_type(),
             // A class written in Python may have any of the names below; its instances refer to it.
             _ if self.own_type().is_some() => self.of_instance(type_name),
@@ -107,7 +108,7 @@ impl Asked<'_> {
             Some(entries) if count == entries.saturating_mul(2) => {
                 let key = self.all[self.position & !1];
                 if !self.position.is_multiple_of(2) && self.is_attributes_of_thread(key) {
-                    return attribute("__dict__");
+                    return EdgeName::by_thread();
                 }
                 let key_text = literal(self.view, key);
                 if self.position.is_multiple_of(2) { EdgeName::KeyItself(key_text) } else { EdgeName::Key(key_text) }
@@ -213,10 +214,38 @@ impl Asked<'_> {
             "frame" => attribute(&format!("{prefix}frame")),
             "code" => attribute(&format!("{prefix}code")),
             "dict" if self.is_namespace() => attribute("f_globals"),
-            _ => EdgeName::Part(match self.view.heap().value(self.node) {
-                Some(name) => format!("local of {}()", crate::sql::plain(name)),
-                None => "local of the frame".to_owned(),
-            }),
+            _ => match self.suspended_names().filter(|_| prefix != "f_") {
+                Some((at, _)) if at == self.position => attribute("__name__"),
+                Some((at, _)) if at + 1 == self.position => attribute("__qualname__"),
+                Some((_, name)) => EdgeName::Part(format!("local of {name}()")),
+                None => EdgeName::Part(match self.view.heap().value(self.node) {
+                    Some(name) => format!("local of {}()", crate::sql::plain(name)),
+                    None => "local of the frame".to_owned(),
+                }),
+            },
+        }
+    }
+
+    /// From 3.11 a generator has its frame in itself, and in front of that its name and qualified name: where the first of
+    /// these is, and what it says.
+    fn suspended_names(&self) -> Option<(usize, String)> {
+        let is_text = |at: usize| self.all.get(at).is_some_and(|&node| type_of(self.view, node) == "str");
+        let at = (0..2).find(|&at| is_text(at) && is_text(at + 1))?;
+        Some((at, whole_text(self.view, self.all[at])?))
+    }
+
+    /// Whether the referent is the only one of a task that can be its coroutine.
+    fn is_its_coroutine(&self) -> bool {
+        let can_be = |node: &u32| matches!(type_of(self.view, *node), "coroutine" | "generator");
+        can_be(&self.child) && self.all.iter().filter(|&node| can_be(node)).count() == 1
+    }
+
+    /// What `ContextVar.set` gives back.
+    fn of_token(&self) -> EdgeName {
+        match type_of(self.view, self.child) {
+            "_contextvars.Context" | "Context" => part("context of the token"),
+            "_contextvars.ContextVar" | "ContextVar" => attribute("var"),
+            _ => attribute("old_value"),
         }
     }
 
@@ -373,7 +402,7 @@ impl Asked<'_> {
             (Base::Exception, "dict") => attribute("__dict__"),
             (Base::Exception, "traceback") => attribute("__traceback__"),
             (Base::Exception, "list") => attribute("__notes__"),
-            (Base::Local, "dict") if self.is_last_dict() => attribute("__dict__"),
+            (Base::Local, "dict") if self.is_last_dict() => EdgeName::by_thread(),
             _ => EdgeName::Unknown,
         }
     }
@@ -385,6 +414,10 @@ impl Asked<'_> {
                 let entries = self.length().map_or(0, |length| length.saturating_mul(2)).min(self.all.len());
                 if self.position < entries { self.entry(entries) } else { EdgeName::Unknown }
             }
+            "_thread._local" if self.is("dict") && self.is_last_dict() => EdgeName::by_thread(),
+            // Others have a class `Token`, too.
+            "_contextvars.Token" => self.of_token(),
+            "Token" if self.all.iter().any(|&node| type_of(self.view, node) == "ContextVar") => self.of_token(),
             "traceback" if self.is("frame") => attribute("tb_frame"),
             "traceback" if self.is("traceback") => attribute("tb_next"),
             _ if self.is_only_dict(self.all) => attribute("__dict__"),

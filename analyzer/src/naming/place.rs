@@ -257,6 +257,7 @@ impl Link<'_> {
                 (format!("[…] → module {}", view.name(self.node).unwrap_or_default()), false)
             }
             EdgeName::Index(_) | EdgeName::Item => (ANY.to_owned(), false),
+            edge if edge.is_dict() => (DICT.to_owned(), false),
             EdgeName::Attribute(name) => (format!(".{name}"), false),
             EdgeName::KeyItself(_) => (" → key?".to_owned(), false),
             EdgeName::Part(words) => (format!(" → {words}?"), false),

@@ -240,6 +240,35 @@ fn what_is_local_to_threads_and_functions_of_a_class() {
 }
 
 #[test]
+fn what_waits_and_what_a_context_had_before() {
+    let view = heap(&[
+        "5 dict 10,20,11,30,12,31 len=3",
+        "10 str - len=4 value=task",
+        "11 str - len=5 value=token",
+        "12 str - len=5 value=other",
+        "20 _asyncio.Task 21,22,23",
+        "21 _contextvars.Context -",
+        // The names, the function and the code stand in front of the variables.
+        "22 coroutine 13,14,24,25,26",
+        "13 str - len=6 value=handle",
+        "14 str - len=10 value=App.handle",
+        "23 _asyncio.Future -",
+        "24 function - name=handle",
+        "25 code -",
+        "26 list - len=0",
+        "30 Token 33,32,26",
+        "31 Token 26",
+        "32 ContextVar -",
+        "33 Context -",
+    ]);
+    assert_eq!(path_text(&view, &[5, 20, 22, 26]), "sys.task.get_coro() → local of handle(): list");
+    assert_eq!(path_text(&view, &[5, 30, 26]), "sys.token.old_value");
+    assert_eq!(path_text(&view, &[5, 30, 32]), "sys.token.var");
+    assert_eq!(path_text(&view, &[5, 31, 26]), "sys.other → list");
+    assert_eq!(edge_text(&view, 22, 14), ".__qualname__");
+}
+
+#[test]
 fn links_that_repeat_are_folded() {
     let mut lines = vec!["5 dict 10,1000 len=1".to_owned(), "10 str - len=4 value=head".to_owned()];
     for link in 0..500 {
