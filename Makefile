@@ -10,7 +10,7 @@ help:
 	@echo "make test    all tests, on every CPython 3.9-3.13 found  (PYTHONS='3.11 3.13' for some)"
 	@echo "make demo    a live server, a dump, and the investigation  (OBJECTS=4000000 for the size of the story)"
 	@echo "make demo-agent  a server that leaks, a rule that fires, a dump that is in the bucket"
-	@echo "make bench   pause, walk and read against what they compete with  (OBJECTS=4000000 BYTES=3000000000)"
+	@echo "make bench   pause, walk and read against what they compete with  (OBJECTS=4000000 BYTES=3000000000 INTAKE=5000000000)"
 	@echo "make bench-analyzer  the reader alone, at several sizes, with and without its index  (OBJECTS='400000 4000000')"
 	@echo "make fuzz    files that are nearly dumps, tens of thousands of them  (HEAPSEE_FUZZ_ROUNDS=20000)"
 	@echo "make soak    one worker, dumped thousands of times: does anything grow?  (HEAPSEE_SOAK=5000)"

@@ -12,7 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.bench import MB, ROOT, bench_reader, machine, measure, questions, row
+from bench.bench import MB, ROOT, bench_reader, machine, questions, row
+from bench.measured import measure
 from harness import binaries
 
 

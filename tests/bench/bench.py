@@ -1,7 +1,8 @@
 """What a dump costs the worker, and what reading it costs the developer, each against what it competes with.
 
 Everything is measured in this one run on this one machine: the ratios count, not the seconds. ``OBJECTS`` sets the size
-of the heap; the default is the size of the story's. ``BYTES`` adds so many in large values.
+of the heap; the default is the size of the story's. ``BYTES`` adds so many in large values. ``INTAKE`` is
+how large a dump is that the agent takes in.
 """
 
 from __future__ import annotations
@@ -14,51 +15,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.agent import bench_agent
+from bench.intake import bench_intake
 from bench.latency import bench_latency
+from bench.measured import measure
 from harness import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 MB = 1e6
-
-
-@dataclass
-class Measured:
-    """How a program went: its output, with the second at which each line came, and its peak memory in bytes."""
-
-    lines: list[tuple[float, str]]
-    peak: int
-
-    def seconds_between(self, before: str, after: str) -> float:
-        """Time between the lines of these texts."""
-        at = {text: when for when, text in self.lines}
-        return at[after] - at[before]
-
-    def text(self) -> str:
-        """All of it."""
-        return "\n".join(text for _, text in self.lines)
-
-
-def measure(command: list[str | Path], commands: str = "") -> Measured:
-    """Runs a program, feeding it `commands`; its own peak memory comes from the kernel when it is waited for."""
-    with subprocess.Popen(
-        [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(commands)
-        process.stdin.close()
-        lines = [(time.perf_counter(), line.rstrip("\n")) for line in process.stdout]
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"exit {process.returncode}: {' '.join(map(str, command))}")
-    return Measured(lines, usage.ru_maxrss * 1024)
 
 
 def row(what: str, value: str, remark: str = "") -> None:
@@ -164,6 +131,7 @@ def main() -> None:
         bench_reader(bench_worker(int(os.environ.get("OBJECTS", "4000000")), Path(folder)))
         bench_latency(Path(folder))
         bench_agent(Path(folder))
+        bench_intake(Path(folder), int(os.environ.get("INTAKE", "100000000")))
 
 
 if __name__ == "__main__":

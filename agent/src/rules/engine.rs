@@ -368,7 +368,9 @@ impl Engine {
             return;
         }
         let Some(running) = &self.state.running else { return };
-        let outcome = match look.workers.iter().find(|worker| worker.id == running.order.worker) {
+        let id = running.order.worker;
+        let worker = look.workers.iter().find(|worker| worker.id == id);
+        let outcome = match worker {
             None => Done::Gone,
             Some(worker) if worker.dumping => return,
             // Not known yet, which may only mean that its block was just being written; not to be waited for for ever.
@@ -377,6 +379,11 @@ impl Engine {
             Some(_) => Done::Failed,
         };
         self.done(running.order.number, outcome, look.now);
+        // After a failure it is not sure what was counted; here it is, and whatever is counted from now on is news.
+        let counted = worker.filter(|worker| worker.armed).map(|worker| worker.finished);
+        if let (Done::Failed, Some(counted), Some(past)) = (outcome, counted, self.past(id)) {
+            past.finished = Some(counted);
+        }
     }
 
     /// Shows every rule what it watches.
