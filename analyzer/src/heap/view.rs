@@ -251,7 +251,7 @@ impl View {
 
     /// Adds an object and returns its node; `None` if there is an object at this address (or the address is 0, the
     /// virtual root's). References that dangled to the address now lead to it; those of an object deleted from there
-    /// do not come back.
+    /// do not come back, nor does its mark.
     pub fn add_object(&mut self, address: u64, cells: Cells) -> Option<u32> {
         if address == 0 {
             return None;
@@ -261,6 +261,9 @@ impl View {
             return None;
         }
         self.bury(node);
+        if self.mark(node).is_some() {
+            self.set_mark(node, None);
+        }
         self.counts.objects += 1;
         self.counts.bytes = self.counts.bytes.wrapping_add(cells.size);
         self.put_cells(node, cells);

@@ -616,6 +616,16 @@ fn comparisons_follow_the_affinity_of_the_column() {
     assert_eq!(pair.ours.column(&format!("select address from obj where address = '{some}'")).unwrap(), [some]);
 }
 
+#[test]
+fn an_object_in_the_place_of_another_has_not_its_mark() {
+    let pair = Pair::new(&[Object { kind: 0, size: 1, length: None, text: None, children: vec![0] }]);
+    let insert = format!("insert into obj (address, type, size) values ({}, 'new', 1)", address(0, 1));
+    for sql in ["update obj set mark = 3", "delete from obj", &insert, "update obj set mark = 4", "delete from obj"] {
+        pair.change(sql);
+    }
+    pair.change(&insert);
+}
+
 /// The table shows an int's value as text; for whatever else looks at the heap it must stay a number.
 #[test]
 fn an_integer_survives_an_update_of_other_cells() {
