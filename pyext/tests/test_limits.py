@@ -115,6 +115,23 @@ def test_the_limit_of_address_space_is_reached(worker, mode):
     check_dump(worker.dump()["last_path"])
 
 
+def test_the_limit_of_data_is_reached(worker):
+    """`ulimit -d`: what the worker would have to write itself it does not begin."""
+    worker.install("mode='inline'")
+    worker(
+        "import resource\n"
+        "before = resource.getrlimit(resource.RLIMIT_DATA)\n"
+        "data = int(open('/proc/self/statm').read().split()[5]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (data + (12 << 20), before[1]))"
+    )
+    number = Page(worker).finished + 1
+    worker.kill()
+    eventually(lambda: Page(worker).finished >= number, "the dump has ended")
+    assert re.search(rb"not enough memory for data: a dump may take \d+ MiB, .*ulimit -d", control_block(worker))
+    worker("resource.setrlimit(resource.RLIMIT_DATA, before)")
+    check_dump(worker.dump()["last_path"])
+
+
 def test_the_limit_of_address_space_is_reached_during_a_dump(armed):
     """What the worker has to do at a dump's end, it does with what it has set aside."""
     armed(LIMIT)

@@ -190,7 +190,7 @@ fn ended(page: &ControlPage, number: u64) -> bool {
 /// Gathers what can be gathered without the GIL: the pause must not pay for it.
 fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Result<(Job, Mode), Failure> {
     let from_signal = request.sender.is_some();
-    preflight::enough_address_space(from_signal, 0).map_err(Failure::Refused)?;
+    preflight::within_limits(from_signal, 0).map_err(Failure::Refused)?;
     let (walker, interpreter, last_size, around) = {
         let state = state::lock();
         (state.walker, state.interpreter.clone(), state.last_size, state.around.clone())

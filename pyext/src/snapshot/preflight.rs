@@ -16,30 +16,36 @@ use crate::{address_space, arena, fork, process_info};
 const MEMORY_SHARE: u64 = 5;
 /// The same, in bytes, for a worker of any size.
 const MEMORY_BASE: u64 = 32 << 20;
-/// Address space that the worker's own part in a dump may take.
+/// What the worker's own part in a dump may take of its limits.
 const OWN_ADDRESS_SPACE: u64 = 16 << 20;
 /// What glibc reserves for a new thread's `malloc`: the one that asks for the GIL. It keeps that for threads to come.
 const THREAD_ADDRESS_SPACE: u64 = 64 << 20;
 
-/// Does the limit of address space leave room for the copy's own memory, or, without one, for a walk in the worker? To be
-/// asked before anything else, and before an inline walk once more with what that may take, for its failing allocations
-/// would be the worker's.
+/// Do the limits leave room for the copy's own memory, or, without one, for a walk in the worker? To be asked before
+/// anything else, and before an inline walk once more with what that may take, for its failing allocations would be the
+/// worker's.
 ///
 /// # Errors
-/// It does not.
-pub fn enough_address_space(from_signal: bool, inline: u64) -> Result<(), Problem> {
+/// They do not.
+pub fn within_limits(from_signal: bool, inline: u64) -> Result<(), Problem> {
     let thread = if from_signal { THREAD_ADDRESS_SPACE } else { 0 };
-    let need = arena::REGION_MIN as u64 + OWN_ADDRESS_SPACE + thread + inline;
+    let data = OWN_ADDRESS_SPACE + inline;
+    let space = arena::REGION_MIN as u64 + thread + data;
     let _gate = fork::gate();
-    match address_space::left() {
-        Some(left) if left < need => Err(Problem(format!(
-            "not enough address space: a dump may take {} MiB, the worker's limit (ulimit -v) leaves it {} MiB; raise the \
-             limit",
-            mebibytes(need),
-            left >> 20
-        ))),
-        _ => Ok(()),
+    let limits = [
+        ("address space", "ulimit -v", address_space::left(), space),
+        ("memory for data", "ulimit -d", address_space::data_left(), data),
+    ];
+    for (what, limit, left, need) in limits {
+        if let Some(left) = left.filter(|&left| left < need) {
+            return Err(Problem(format!(
+                "not enough {what}: a dump may take {} MiB, the worker's limit ({limit}) leaves it {} MiB; raise the limit",
+                mebibytes(need),
+                left >> 20
+            )));
+        }
     }
+    Ok(())
 }
 
 /// What an inline walk may take of a worker's memory, in bytes.

@@ -204,7 +204,7 @@ fn named(job: &Job) -> Option<PathBuf> {
 /// The same in the worker itself: the file is made before, and synced and named after the GIL is held.
 fn inline(job: &Arc<Job>) -> Result<(), Failure> {
     let share = preflight::inline_share(&job.meta.memory);
-    preflight::enough_address_space(job.from_signal, share).map_err(Failure::Refused)?;
+    preflight::within_limits(job.from_signal, share).map_err(Failure::Refused)?;
     let output = writing::open(job)?;
     let their_job = job.clone();
     let work = move |py: Python<'_>| walk_inline(&their_job, output, py);
