@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use heapsee_format::control::ControlPage;
 
@@ -23,6 +24,8 @@ use crate::state;
 const NAME: &str = "heapsee";
 /// The dump child runs on a copy of this stack.
 const STACK: usize = 1 << 20;
+/// How long a thread may take to run; mostly it takes microseconds.
+const START_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Starts the thread, and waits until it runs. No other watcher is alive. Forks are held up.
 ///
@@ -43,8 +46,8 @@ pub fn spawn() -> io::Result<()> {
         };
         thread::Builder::new().name(NAME.to_owned()).stack_size(STACK).spawn(run)?;
     }
-    // Nothing is ever sent: the other end is dropped.
-    let _ = begun.recv();
+    // Nothing is ever sent: the other end is dropped. Whatever holds the thread up must not hold a fork up for ever.
+    let _ = begun.recv_timeout(START_DEADLINE);
     Ok(())
 }
 
