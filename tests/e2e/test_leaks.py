@@ -6,19 +6,17 @@ What the reports say is held against their JSON Schemas, and what a cut is said 
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from harness import binaries
 from harness.gunicorn import Gunicorn, Setting
+from leaks.checks import ask, check_named
 from leaks.culprit import Culprit
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "analyzer" / "schemas"
 # The twelve that are behind a server.
 LEAKS = [
     "arrays",
@@ -39,31 +37,9 @@ MORE_LEAKS = ["comments", "function_attribute", "templates"]
 REQUESTS_OF_ONE = 250
 
 
-def ask(verb: str, dump: Path, *arguments: str | Path) -> dict[str, Any]:
-    """The JSON of a verb, which must be as its schema says."""
-    done = binaries.run(binaries.HEAPSEE, verb, dump, *arguments, "--json").check()
-    answer: dict[str, Any] = json.loads(done.out)
-    jsonschema.validate(answer, json.loads((SCHEMAS / f"heapsee.{verb}-1.json").read_text()))
-    return answer
-
-
 def culprit_of(name: str) -> Culprit:
     culprit: Culprit = importlib.import_module(f"leaks.{name}").CULPRIT
     return culprit
-
-
-def check_named(dump: Path, culprit: Culprit) -> dict[str, Any]:
-    """The culprit is among the first three suspects: by its place, by what piles up there and by how much."""
-    suspects = ask("suspects", dump)["suspects"]
-    named = [each for each in suspects[:3] if culprit.path in each["path"]]
-    assert named, [each["title"] for each in suspects]
-    suspect: dict[str, Any] = named[0]
-    assert suspect["accumulates"]["type"] == culprit.holds or suspect["accumulates"]["inside"]["type"] == culprit.holds
-    assert suspect["accumulates"]["count"] >= culprit.count
-    assert culprit.holds in suspect["title"]
-    assert suspect["title"].startswith(suspect["path"].replace("sys.modules['", "").replace("']", "", 1).split("[")[0])
-    assert 700_000 < suspect["retained_bytes"] < 60_000_000
-    return suspect
 
 
 def check_agreement(dump: Path, suspect: dict[str, Any]) -> None:

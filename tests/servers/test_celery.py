@@ -18,7 +18,13 @@ from harness.waiting import wait_until
 from servers import scenes
 from servers.moments import MOMENTS
 
-CELERY = [sys.executable, "-m", "celery", "--app", "servers.tasks"]
+
+def celery_of(module: str) -> list[str]:
+    """The beginning of every command: celery with this application."""
+    return [sys.executable, "-m", "celery", "--app", module]
+
+
+CELERY = celery_of("servers.tasks")
 WORKER = ["worker", "--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
 ENVIRONMENT = variables_of(REPOSITORY / "deploy" / "environment" / "heapsee.env")
 
@@ -61,12 +67,16 @@ class Celery(Service):
         """The pids of the pool's processes."""
         return proc.children(self.process.pid)
 
-    def begin(self, moment: str, place: Path) -> None:
-        """Has a task live through the moment."""
+    def send(self, task: str, *arguments: object) -> None:
+        """Has a process of the pool carry out a task."""
         with CeleryApp(broker="filesystem://") as app:
             folders = ("data_folder_in", "data_folder_out", "control_folder")
             app.conf.broker_transport_options = dict.fromkeys(folders, str(self.folder))
-            app.send_task("servers.moment", args=[moment, str(place)], ignore_result=True)
+            app.send_task(task, args=arguments, ignore_result=True)
+
+    def begin(self, moment: str, place: Path) -> None:
+        """Has a task live through the moment."""
+        self.send("servers.moment", moment, str(place))
 
 
 @pytest.fixture(scope="module")
