@@ -89,6 +89,16 @@ def test_what_no_root_leads_to(tmp_path: Path) -> None:
     assert "the collector has not met yet" in text
 
 
+def test_what_threads_hold_that_wait(tmp_path: Path) -> None:
+    dump = tmp_path / "leak.dump"
+    binaries.run_module("leaks.run", "waiting_threads", dump)
+    suspect = ask("suspects", dump)["suspects"][0]
+    assert suspect["kind"] == "threads"
+    assert suspect["title"].startswith("64 threads in watch() at waiting_threads.py:")
+    assert suspect["accumulates"]["inside"] == {"type": "list", "count": 64}
+    assert binaries.run(binaries.HEAPSEE, "threads", dump).check().out
+
+
 def test_what_c_code_holds(tmp_path: Path) -> None:
     """Where the module does not say what it holds, what is held has no place, but is there."""
     dump = tmp_path / "leak.dump"

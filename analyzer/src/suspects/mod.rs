@@ -14,6 +14,7 @@ mod ordinary;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod unreached;
 
 use crate::graph::{Among, Amount, Dominators, MOST_RELUCTANT, Tree};
@@ -56,6 +57,8 @@ pub enum Shape {
     Single,
     /// No place at all: many objects of a type that no root leads to.
     Unreached,
+    /// Frames of many threads that are in the same function.
+    Threads,
     /// Each link keeps the next.
     Chain {
         /// The types of one link's objects.
@@ -78,6 +81,7 @@ pub fn find(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<S
     let mut found = explore::explore(kinds, dominators, threshold);
     shared::add(kinds, dominators, threshold, &mut found);
     unreached::add(kinds, dominators, threshold, &mut found);
+    threads::add(kinds, dominators, threshold, &mut found);
     found.sort_by_key(|suspect| (std::cmp::Reverse(suspect.amount.bytes), suspect.node));
     found
 }

@@ -103,6 +103,35 @@ fn keys_are_not_what_piles_up_unless_they_keep_more() {
 }
 
 #[test]
+fn threads_in_the_same_function_are_one_suspect() {
+    let frame = |address| heapsee_format::meta::Frame {
+        address,
+        file: "/srv/app/pool.py".into(),
+        line: Some(9),
+        function: "work".into(),
+    };
+    for (threads, sizes, expect) in [(40, 1000, true), (40, 1, false), (20, 9000, false)] {
+        let mut heap = Sketch::default();
+        let mut meta = heapsee_format::meta::Meta::default();
+        for thread in 0..threads {
+            let at = 1000 + 10 * thread;
+            heap.object(at, "frame", 100, &[at + 1]);
+            heap.object(at + 1, "Job", sizes, &[]);
+            let found = heapsee_format::meta::Thread { ident: thread, frames: vec![frame(at)], ..Default::default() };
+            meta.threads.push(found);
+        }
+        let view = View::new(Arc::new(Heap::from_text_with_meta(&heap.lines, Some(meta)).unwrap()));
+        let kinds = Kinds::of(&view);
+        let found = find(&kinds, &Dominators::of(&view), 20_000);
+        let told: Vec<_> = found
+            .iter()
+            .map(|suspect| (&suspect.shape, suspect.amount.bytes, suspect.contents.inner.as_ref().map(|i| i.count)))
+            .collect();
+        assert_eq!(told, if expect { vec![(&Shape::Threads, 44_000, Some(40))] } else { vec![] }, "{threads} {sizes}");
+    }
+}
+
+#[test]
 fn a_chain_and_one_big_object() {
     let mut heap = Sketch { attributes: vec![1000, 5], ..Sketch::default() };
     for link in (1000..1200).step_by(2) {

@@ -71,8 +71,8 @@ pub struct Suspect {
     pub title: String,
     /// The same with its evidence.
     pub explanation: String,
-    /// `container`, `shared` (other containers hold the same objects), `object` (it is big itself), `chain` or `unreached`
-    /// (no root leads to them).
+    /// `container`, `shared` (other containers hold the same objects), `object` (it is big itself), `chain`, `unreached`
+    /// (no root leads to them) or `threads` (many are in the same function).
     pub kind: &'static str,
     /// The container, the object, or the first link of the chain.
     pub address: u64,
@@ -233,7 +233,7 @@ fn further_twin_first(found: &mut [Found]) {
 fn frees(study: &Study<'_>, suspect: &suspects::Suspect) -> Amount {
     match suspect.shape {
         Shape::Shared => {}
-        Shape::Unreached => return suspect.amount,
+        Shape::Unreached | Shape::Threads => return suspect.amount,
         _ => return study.dominators.retained(suspect.node),
     }
     let mut holders = FixedBitSet::with_capacity(study.view.node_bound() as usize);
@@ -372,6 +372,7 @@ fn kind(shape: &Shape) -> &'static str {
         Shape::Single => "object",
         Shape::Chain { .. } => "chain",
         Shape::Unreached => "unreached",
+        Shape::Threads => "threads",
     }
 }
 

@@ -1,6 +1,6 @@
 //! The sentences about a suspect, and the commands to type next. It finds nothing out: all figures are given.
 
-use super::{Accumulated, Attribute, Suspect};
+use super::{Accumulated, Attribute, Inside, Suspect};
 use crate::graph::Amount;
 use crate::report::words::{bytes, objects, place, thousands};
 
@@ -12,6 +12,9 @@ pub(super) fn next_commands(dump: &str, told: &Suspect) -> Vec<String> {
         let of_type = told.type_name.replace('\'', "''");
         let sql = format!("select address, size, repr from obj where type = '{of_type}' limit 10");
         return vec![format!("heapsee query {dump} {}", quoted(&sql)), tree, path];
+    }
+    if told.kind == "threads" {
+        return vec![format!("heapsee threads {dump}"), tree];
     }
     let mut commands = vec![path, tree, format!("heapsee gc {dump} --drop 'address = {address}'")];
     if told.kind != "chain" {
@@ -35,10 +38,19 @@ fn is_mixed(accumulated: &Accumulated) -> bool {
     accumulated.types > 1 && accumulated.count * 2 < accumulated.total
 }
 
+fn inside_of(inside: &Inside) -> String {
+    objects(inside.count, &inside.type_name)
+}
+
+/// `worker() at app.py:12`, of the name of a frame.
+fn call(path: &str) -> &str {
+    let name = path.strip_prefix("<frame ").unwrap_or(path);
+    name.split([',', '>']).next().unwrap_or(name)
+}
+
 /// What piles up, in words.
 fn contents(accumulated: &Accumulated) -> String {
-    let inside =
-        accumulated.inside.as_ref().map(|inside| format!(" with {}", objects(inside.count, &inside.type_name)));
+    let inside = accumulated.inside.as_ref().map(|inside| format!(" with {}", inside_of(inside)));
     let most = match &accumulated.inside {
         Some(inside) if inside.type_name == accumulated.type_name => {
             let tops = objects(accumulated.count, &accumulated.type_name);
@@ -63,6 +75,12 @@ pub(super) fn title(told: &Suspect, length: Option<u64>) -> String {
         (Some(accumulated), _) if told.kind == "unreached" => {
             format!("{} that no root leads to keep {size}", contents(accumulated))
         }
+        (Some(accumulated), _) if told.kind == "threads" => format!(
+            "{} threads in {} keep {}{size}",
+            thousands(accumulated.count),
+            call(&told.path),
+            accumulated.inside.as_ref().map(|inside| inside_of(inside) + ", ").unwrap_or_default()
+        ),
         (_, Some(link)) => format!("{whole} begins a chain in which each link keeps the next: {link}, {size}"),
         (Some(accumulated), None) if told.kind != "object" => {
             format!("{whole} keeps {}, {size}", contents(accumulated))
@@ -83,6 +101,18 @@ pub(super) fn explanation(told: &Suspect, frees: Amount) -> String {
              other in circles that the collector has not met yet (is it turned off, or frozen?), or C code holds them, as it \
              does the callbacks of atexit. If \
              a later dump has them still and gc.collect() in the worker frees nothing, it is C code. {} is one of them.",
+            told.path
+        );
+    }
+    if let (Some(accumulated), "threads") = (&told.accumulates, told.kind) {
+        return format!(
+            "{} threads are in {} at once, each with a frame and variables of its own, which keep {} on average and {} \
+             together: {share}. They keep them until the call ends; if these threads wait for something that never comes, \
+             that is never. One of the frames is {}.",
+            thousands(accumulated.count),
+            call(&told.path),
+            bytes(accumulated.average_bytes),
+            bytes(told.retained_bytes),
             told.path
         );
     }
