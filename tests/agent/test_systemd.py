@@ -31,6 +31,9 @@ keep_free = "1%"
 
 {HARMLESS.replace("watch = false", "watch = true")}
 
+[hook]
+command = ["sh", "-c", "cat >/run/heapsee/told.$$"]
+
 [[rule]]
 name = "any"
 trigger = "rss"
@@ -75,7 +78,8 @@ def host(tmp_path: Path) -> Iterator[Booted]:
         (units / f"{name}.service").write_text(gunicorn(name, user, private))
     needs = [TESTS.parent, binaries.BIN_DIR, *prefixes(os.environ["HEAPSEE_WORKER_PYTHON"])]
     with Booted(tmp_path, units, needs) as booted:
-        booted.path("/usr/bin/heapsee-agent").symlink_to(binaries.AGENT)
+        for program in (binaries.AGENT, binaries.HEAPSEE):
+            booted.path(f"/usr/bin/{program.name}").symlink_to(program)
         booted.path("/etc/heapsee").mkdir()
         booted.path("/etc/heapsee/agent.toml").write_text(CONFIG)
         for unit in [*SERVICES, "heapsee-agent"]:
@@ -95,6 +99,12 @@ def workers(host: Booted) -> list[dict[str, Any]]:
     return [worker for worker in listed if worker["armed"]]
 
 
+def messages(host: Booted) -> list[str]:
+    """What the hook was told, as far as it is whole."""
+    texts = [path.read_text() for path in host.path("/run/heapsee").glob("told.*")]
+    return [text for text in texts if text.endswith("\n")]
+
+
 def leftovers(host: Booted) -> list[str]:
     """What is left of dumps where the workers write them."""
     places = [host.path(f"/proc/{worker['pid']}/root/var/tmp") for worker in workers(host)]
@@ -112,6 +122,11 @@ def test_the_unit_collects_from_workers_of_others_with_only_its_rights(host: Boo
     status = proc.status_in(host.path(f"/proc/{main}/status"))
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == sum(1 << bit for bit in RIGHTS.values())
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+
+    # Whoever is to be told is, with the analyzer's summary.
+    told = wait_until("the hook", lambda: [json.loads(text) for text in messages(host)][:2])
+    for message in told:
+        assert message["summary"]["totals"]["objects"] == message["manifest"]["dump"]["lines"]
 
     # It holds what it reads of workers; that makes it none.
     listed = json.loads(host.run("heapsee-agent", "list", "--all", "--json").check().out)["workers"]
@@ -143,3 +158,13 @@ def test_the_unit_is_reloaded_restarted_and_stopped(host: Booted) -> None:
     host.run("systemctl", "stop", "heapsee-agent").check()
     assert host.property("heapsee-agent", "ActiveState") == "inactive"
     assert host.property("heapsee-agent", "Result") == "success"
+
+
+def test_the_agent_says_at_its_start_what_a_drop_in_takes_from_it(host: Booted) -> None:
+    drop_in = host.path("/etc/units/heapsee-agent.service.d/30-more.conf")
+    drop_in.write_text("[Service]\nRestrictSUIDSGID=yes\nRestart=no\n")
+    host.run("systemctl", "daemon-reload").check()
+    assert host.run("systemctl", "restart", "heapsee-agent").code != 0
+    # The exit code for what is not permitted.
+    assert host.property("heapsee-agent", "ExecMainStatus") == "5"
+    assert "RestrictSUIDSGID" in host.path("/run/agent.log").read_text()

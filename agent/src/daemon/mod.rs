@@ -29,6 +29,7 @@ pub use control::{Request, ask};
 use crate::config::{Config, LoadError};
 use crate::discovery::{Process, named};
 use crate::exit::{Exit, Failure};
+use crate::intake::source::Directory;
 use crate::pipeline::Pipeline;
 use crate::render;
 use crate::rules::{Decision, Engine, Id, Look, Order, State};
@@ -88,6 +89,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     log::start(log::Style::of(config.agent.log_json));
     let signals = |error| Failure::new(Exit::Store, format!("signals cannot be caught: {error}"));
     let stop = Stop::without_signals().map_err(signals)?;
+    can_collect()?;
     let (sender, events) = channel();
     catch_signals(sender.clone()).map_err(signals)?;
     let keep = Keep::open(&config.agent.state)?;
@@ -135,6 +137,13 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     drop(socket);
     daemon.save();
     outcome
+}
+
+/// Where no dump directory can be opened at all, that is said when the agent is set up, and not when a dump is needed.
+fn can_collect() -> Result<(), Failure> {
+    Directory::look(Path::new("/"), None).map(drop).map_err(|error| {
+        Failure::new(Exit::Permission, format!("no dump directory can be opened: {error}; let the agent have it"))
+    })
 }
 
 /// Each worker that is known is held by two descriptors, and the usual limit is meant for programs that use `select`.

@@ -108,6 +108,7 @@ impl Directory {
         let fd = opened.map_err(|error| {
             let (exit, advice) = match error.kind() {
                 io::ErrorKind::PermissionDenied => (Exit::Permission, "run as root or as the worker's user"),
+                io::ErrorKind::Unsupported => (Exit::Permission, "let the agent have it"),
                 _ => (Exit::DumpFailed, "create it, or install with another: install_memory_dumper(directory=…)"),
             };
             let shown = path.display();
@@ -362,11 +363,11 @@ fn open_in_root(pid: u32, path: &Path) -> io::Result<OwnedFd> {
     for _ in 0..OPEN_RETRIES {
         match rustix::fs::openat2(root.as_fd(), path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
             Err(Errno::AGAIN) => thread::sleep(Duration::from_millis(1)),
-            Err(Errno::NOSYS) => {
-                return Err(io::Error::other(
-                    "openat2 cannot be had: this needs Linux 5.6 or newer, and nothing that takes it away (systemd's \
-                     RestrictSUIDSGID, an old container runtime)",
-                ));
+            // It has no reason of its own to say EPERM: so do filters of system calls.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                let what = "openat2 cannot be had, which needs Linux 5.6 or newer and that nothing takes it away, as \
+                            systemd's RestrictSUIDSGID and old container runtimes do";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, what));
             }
             opened => return Ok(opened?),
         }
