@@ -25,10 +25,10 @@ from environments import (
     tools_environment,
     worker_environment,
 )
+from installed import check_source_distribution
 from lanes import Job, run_all
 from memcheck import check_memory, has_valgrind
 from pythons import Python
-from source_distribution import check_source_distribution
 from tally import Tally
 
 PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/data", "pyext/tests")

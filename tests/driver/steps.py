@@ -23,6 +23,7 @@ from environments import (
     tools_environment,
     worker_environment,
 )
+from installed import build_wheels
 from memcheck import check_memory, has_valgrind
 
 FUZZ_ROUNDS = os.environ.get("HEAPSEE_FUZZ_ROUNDS", "20000")
@@ -120,6 +121,11 @@ def memcheck() -> None:
         check_memory(worker_environment(python))
 
 
+def wheels() -> None:
+    """What a release carries: a wheel of the extension for each CPython."""
+    build_wheels(survey())
+
+
 def clean() -> None:
     """Removes everything that was built."""
     for folder in (BUILD, ROOT / "target"):
@@ -137,6 +143,7 @@ VERBS: dict[str, Callable[[], object]] = {
     "fuzz": fuzz,
     "soak": soak,
     "memcheck": memcheck,
+    "wheels": wheels,
     "lint": lint,
     "fmt": fmt,
     "clean": clean,
