@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,15 @@ SETTINGS = {
 }
 
 
+@contextmanager
+def served(command: list[str], env: dict[str, str]) -> Iterator[Service]:
+    """A server that has nothing to complain of."""
+    with Service(command, env) as running:
+        yield running
+        log = running.log.read_text()
+    assert "Traceback" not in log, log
+
+
 @pytest.fixture(scope="module", params=list(SETTINGS))
 def setting(request: pytest.FixtureRequest) -> Setting:
     return SETTINGS[request.param]
@@ -80,10 +90,8 @@ def setting(request: pytest.FixtureRequest) -> Setting:
 
 @pytest.fixture(scope="module")
 def server(setting: Setting) -> Iterator[Service]:
-    with Service(setting.command, setting.env) as running:
+    with served(setting.command, setting.env) as running:
         yield running
-        log = running.log.read_text()
-    assert "Traceback" not in log, log
 
 
 def status_of(server: Service, pid: int) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,21 +16,12 @@ from harness import dumps, proc
 from harness.service import Service
 from harness.waiting import wait_until
 from servers import scenes
-from servers.test_http import ENVIRONMENT, GUNICORN, GUNICORN_HOOK, WSGI, copies
+from servers.test_http import ENVIRONMENT, GUNICORN, GUNICORN_HOOK, WSGI, copies, served
 
 # Enough for a copy to be met at its work.
 LARGE = {"GROW": "100000"}
 TRIES = 20
 MAX_REQUESTS = 20
-
-
-@contextmanager
-def served(command: list[str], env: dict[str, str]) -> Iterator[Service]:
-    """A server, of which nothing is left and which has nothing to complain of."""
-    with Service(command, {**LARGE, **env}) as server:
-        yield server
-        log = server.log.read_text()
-    assert "Traceback" not in log, log
 
 
 def worker_of(server: Service, other_than: int = 0) -> int:
@@ -104,7 +93,7 @@ def test_a_worker_is_replaced(why: str, worker_class: str) -> None:
     command = [*GUNICORN_HOOK, "--worker-class", worker_class]
     if why == "retired":
         command += ["--max-requests", str(MAX_REQUESTS)]
-    with served([*command, WSGI], {}) as server:
+    with served([*command, WSGI], LARGE) as server:
         pid = worker_of(server)
         held = Held(pid, server.dumps)
         if why == "reloaded":
@@ -118,7 +107,7 @@ def test_a_worker_is_replaced(why: str, worker_class: str) -> None:
 
 
 def test_told_to_end_with_a_request_and_a_dump_in_flight() -> None:
-    with served([*GUNICORN_HOOK, WSGI], {}) as server, scenes.meeting(server.folder) as (met, place):
+    with served([*GUNICORN_HOOK, WSGI], LARGE) as server, scenes.meeting(server.folder) as (met, place):
         answers = scenes.Answers(server)
         answers.begin("reading_a_socket", place)
         pid = met.begun()
@@ -134,7 +123,7 @@ def test_told_to_end_with_a_request_and_a_dump_in_flight() -> None:
 
 def test_the_master_is_replaced() -> None:
     """USR2: the new master is started by `exec`, which heapsee's handler does not survive; it comes in anew."""
-    with served([*GUNICORN, WSGI], ENVIRONMENT) as server:
+    with served([*GUNICORN, WSGI], {**ENVIRONMENT, **LARGE}) as server:
         old = worker_of(server)
         held = Held(old, server.dumps)
         server.process.send_signal(signal.SIGUSR2)
