@@ -62,11 +62,13 @@ pub(super) fn amount(dominators: &Dominators, members: &[(u32, u64)]) -> Amount 
 
 /// Of the members of a dict, its values if they keep more than its keys: then the keys are only what finds them.
 pub(super) fn values(kinds: &Kinds<'_>, node: u32, members: &[(u32, u64)]) -> Vec<(u32, u64)> {
+    if kinds.type_name(node) != "dict" {
+        return members.to_vec();
+    }
     let view = kinds.view();
     let mut all = Vec::new();
     view.children(node, |child| all.push(child));
-    let lists_both = view.length(node).and_then(|length| length.checked_mul(2)) == Some(all.len() as u64);
-    if kinds.type_name(node) != "dict" || !lists_both {
+    if view.length(node).and_then(|length| length.checked_mul(2)) != Some(all.len() as u64) {
         return members.to_vec();
     }
     let keys: HashSet<u32> = all.into_iter().step_by(2).collect();
