@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 DEADLINE = 60.0
+#: No process has this pid: the kernel gives none beyond 2^22.
+GONE = 1 << 30
 
 LOOP = """
 import json, os, signal, sys, traceback
@@ -146,21 +148,24 @@ class Worker:
 
     def stopped_child(self):
         """Signal for a dump and stop its child in the middle of its walk; return the child's pid."""
-        self.grow(1_000_000)
-        for _ in range(10):
+        # So many that a walk is seldom over before it is seen, and few enough to build and check them in no time.
+        self.grow(240_000)
+        for _ in range(50):
             number = self.status()["dumps_finished"] + 1
             self.kill()
-            child = eventually(self.walking_child, "the child has begun to walk")
+            child = eventually(lambda awaited=number: self.walking_child(awaited), "the child has begun to walk")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGSTOP)
                 if eventually(lambda pid=child: process_state(pid) in "TZ?" and process_state(pid), "it stops") == "T":
                     return child
             self.finished(number)
-        raise AssertionError("ten dump children were done before they could be stopped")
+        raise AssertionError("fifty dump children were done before they could be stopped")
 
-    def walking_child(self):
-        """The pid of a dump child that has written some objects."""
+    def walking_child(self, number):
+        """The pid of the dump child that has written some objects, of a process that is gone when it has ended."""
         status = self.status()
+        if status["dumps_finished"] >= number:
+            return GONE
         return status["objects"] and status["child_pid"]
 
     def threads(self):

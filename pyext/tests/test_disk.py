@@ -109,7 +109,7 @@ def test_a_child_that_is_killed_leaves_no_temporary(armed):
         "    except heapsee.DumpError as error: errors.append(str(error))\n"
         "thread = threading.Thread(target=dump); thread.start()"
     )
-    child = eventually(armed.walking_child, "the child has begun to walk")
+    child = eventually(lambda: armed.walking_child(1), "the child has begun to walk")
     (temporary,) = names(armed.directory)
     assert re.fullmatch(rf"\.heapsee-{child}-\d+-0\.tmp", temporary)
     os.kill(child, signal.SIGKILL)
