@@ -84,7 +84,7 @@ impl Output {
     }
 
     /// Syncs the dump, writes `meta` beside it and gives both their names. Returns the dump's path for people to read.
-    /// `will_show` is called before a new name can be seen by others, with that name and the file's inode.
+    /// `will_show` is called before a new name can be seen by others, with that name, the file's inode and its sidecar's.
     ///
     /// # Errors
     /// The disk is full or failing, or the directory is gone.
@@ -93,7 +93,7 @@ impl Output {
         time: &DateTime,
         pid: u32,
         mut meta: meta::Meta,
-        will_show: impl Fn(&str, u64),
+        will_show: impl Fn(&str, u64, u64),
     ) -> Result<String, Problem> {
         let synced = self.temporary.sync();
         let place = std::mem::replace(&mut self.place, Place::File);
@@ -125,6 +125,15 @@ pub fn has_named(path: &Path, inode: u64) -> bool {
     named
 }
 
+/// Removes the sidecar with this inode, whose writer was ended before it could name the dump, `path`, that it describes.
+pub fn remove_lone_sidecar(path: &Path, inode: u64) {
+    let sidecar = naming::sidecar_path(path);
+    if inode != 0 && sidecar.symlink_metadata().is_ok_and(|found| found.ino() == inode) {
+        // One that cannot be removed the agent finds.
+        let _ = std::fs::remove_file(sidecar);
+    }
+}
+
 /// Under the usual name, or a microsecond later, and so on.
 fn publish_new(
     directory: &Directory,
@@ -132,7 +141,7 @@ fn publish_new(
     time: &DateTime,
     pid: u32,
     meta: &mut meta::Meta,
-    will_show: impl Fn(&str, u64),
+    will_show: impl Fn(&str, u64, u64),
 ) -> Result<String, Problem> {
     let mut time = *time;
     for _ in 0..NAMES {
@@ -156,7 +165,7 @@ fn publish_as(
     dump: &mut Temporary,
     name: &str,
     meta: &mut meta::Meta,
-    will_show: impl Fn(&str, u64),
+    will_show: impl Fn(&str, u64, u64),
 ) -> Result<bool, Problem> {
     if directory.has(name) {
         return Ok(false);
@@ -164,7 +173,7 @@ fn publish_as(
     let beside = format!("{name}{}", naming::SIDECAR_SUFFIX);
     let failed = |errno| Problem::errno("give a dump its name in", directory.path(), errno);
     let mut sidecar = write_sidecar(directory, directory.temporary(SIDECAR)?, name, meta)?;
-    will_show(name, dump.inode());
+    will_show(name, dump.inode(), sidecar.inode());
     match sidecar.name(&beside) {
         Err(Errno::EEXIST) => return Ok(false),
         named => named.map_err(failed)?,
@@ -186,14 +195,14 @@ fn publish_over(
     mut dump: Temporary,
     path: &Path,
     meta: &mut meta::Meta,
-    will_show: impl Fn(&str, u64),
+    will_show: impl Fn(&str, u64, u64),
 ) -> Result<String, Problem> {
     let failed = |errno| Problem::errno("write", path, errno);
     let name = path.file_name().ok_or_else(|| failed(Errno::EISDIR))?;
     let beside = naming::sidecar_path(Path::new(name));
     let sidecar = directory.named_temporary(SIDECAR)?;
     let mut sidecar = write_sidecar(directory, sidecar, &name.to_string_lossy(), meta)?;
-    will_show(&name.to_string_lossy(), dump.inode());
+    will_show(&name.to_string_lossy(), dump.inode(), sidecar.inode());
     sidecar.replace(&beside).map_err(failed)?;
     dump.replace(Path::new(name)).map_err(failed)?;
     directory.sync()?;

@@ -10,12 +10,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import SECCOMP, Page, Worker, check_dump, eventually, process_state
+from conftest import SECCOMP, Page, Worker, WorkerError, check_dump, eventually, names, process_state
 from test_disk import NO_NAMELESS_FILES
 
 MOMENTS = 100 if sys.version_info[:2] == (3, 12) else 12
@@ -40,8 +41,10 @@ def check_names(directory, dead=()):
             assert writer, path.name
             assert int(writer[1]) in dead
         elif path.name.endswith(".meta.json"):
-            # Sidecar first, dump last: a sidecar alone is what a death between the two leaves.
+            # Sidecar first, dump last: a sidecar alone is what a death between the two leaves. A worker that lives
+            # removes it.
             json.loads(path.read_text())
+            assert dead or path.with_name(path.name[: -len(".meta.json")]) in dumps
         else:
             assert path in dumps
         path.unlink()
@@ -98,7 +101,7 @@ def test_the_child_is_killed(tmp_path, file_system):
             kill(child)
         eventually(lambda: (page := Page(worker)).started == page.finished, "the dump has ended")
         failed = Page(worker).outcome == 2
-        # The worker sweeps what its child has left; only a sidecar without its dump may be there.
+        # The worker sweeps what its child has left.
         assert len(check_names(tmp_path)) == 1 - failed
         killed += failed
     assert killed > MOMENTS / 2
@@ -133,6 +136,31 @@ def test_the_child_is_killed_when_its_file_has_its_name(tmp_path, file_system, t
         path = Path(status["last_path"])
     assert check_dump(path)["snapshot"]["consistency"] == "fork"
     assert len(list(tmp_path.iterdir())) == 2
+    worker.close()
+
+
+@pytest.fixture(scope="module")
+def unnamed(tmp_path_factory):
+    """The library that kills who is about to name a dump."""
+    library = tmp_path_factory.mktemp("unnamed") / "unnamed.so"
+    source = Path(__file__).with_name("unnamed.c")
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+    return library
+
+
+@FILE_SYSTEMS
+def test_the_child_is_killed_between_its_two_names(tmp_path, file_system, unnamed):
+    worker = Worker(tmp_path, ["env", f"LD_PRELOAD={unnamed}"])
+    worker(f"{SECCOMP}\n{file_system}")
+    worker.install()
+    assert "SIGKILL" in worker.dump()["last_error"]
+    assert names(tmp_path) == []
+    older = tmp_path / "x.dump"
+    older.write_text("of another time")
+    with pytest.raises(WorkerError, match="SIGKILL"):
+        worker(f"heapsee.dump_all_objects({str(older)!r})")
+    assert names(tmp_path) == ["x.dump"]
+    assert older.read_text() == "of another time"
     worker.close()
 
 

@@ -161,6 +161,8 @@ pub struct ControlPage {
     /// Inode of the file that is being given its name; 0: none yet. Between worker and child: a file of this inode under
     /// that name is whole, even if the child was killed before it could say so.
     pub naming_inode: AtomicU64,
+    /// Inode of its sidecar, which gets its name first: who was killed between the two has left a sidecar without a dump.
+    pub naming_sidecar: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ControlPage>() <= PAGE_SIZE);
@@ -178,6 +180,7 @@ impl ControlPage {
         self.current_type.store(0, Relaxed);
         self.current_object.store(0, Relaxed);
         self.naming_inode.store(0, Relaxed);
+        self.naming_sidecar.store(0, Relaxed);
         self.started_at.store(at_ns, Relaxed);
         self.set_state(State::WaitingForGil);
         self.started.fetch_add(1, AcqRel) + 1
@@ -188,10 +191,11 @@ impl ControlPage {
         takes_signals_in(self.started.load(Acquire), self.finished.load(Acquire), self.closed.load(Acquire))
     }
 
-    /// The file with this inode, which is whole, is about to get its name. From now on signals ask for another dump than
-    /// the one under way: who has seen its file and asks again wants a newer one.
-    pub fn will_name(&self, name: &str, inode: u64) {
+    /// The file with this inode, which is whole, is about to get its name, and its sidecar before it. From now on signals
+    /// ask for another dump than the one under way: who has seen its file and asks again wants a newer one.
+    pub fn will_name(&self, name: &str, inode: u64, sidecar: u64) {
         self.naming.set(name);
+        self.naming_sidecar.store(sidecar, Relaxed);
         self.naming_inode.store(inode, Release);
         self.closed.store(self.started.load(Relaxed), Release);
     }
@@ -380,7 +384,7 @@ mod tests {
         assert!(!page.takes_signals_in());
         page.begin(1);
         assert!(page.takes_signals_in());
-        page.will_name("a", 1);
+        page.will_name("a", 1, 2);
         assert!(!page.takes_signals_in());
         page.end(Outcome::Published, "a");
         page.begin(2);

@@ -176,7 +176,7 @@ fn outcome(job: &Job, clone: &Clone, number: u64) -> Result<(), Ended> {
         if let Some(directory) = job.target.directory() {
             end.sweep(directory);
         }
-        if let Some(path) = named(job) {
+        if let Some(path) = settle_names(job) {
             page.consistency.set(clone.consistency.name());
             page.end(Outcome::Published, &path.to_string_lossy());
             return Ok(());
@@ -191,14 +191,19 @@ fn outcome(job: &Job, clone: &Clone, number: u64) -> Result<(), Ended> {
     }
 }
 
-/// The path that the dump has got, when its child was ended between giving it and saying so.
-fn named(job: &Job) -> Option<PathBuf> {
+/// What a child has named that was ended before it could say so: the path that the dump has got. A sidecar whose dump
+/// has got none is removed.
+fn settle_names(job: &Job) -> Option<PathBuf> {
     let path = match &job.target {
         Target::Directory(directory) => directory.join(job.page.naming.get()?),
         Target::Path(path) => path.clone(),
         Target::File(_) => return None,
     };
-    publish::has_named(&path, job.page.naming_inode.load(Acquire)).then_some(path)
+    if publish::has_named(&path, job.page.naming_inode.load(Acquire)) {
+        return Some(path);
+    }
+    publish::remove_lone_sidecar(&path, job.page.naming_sidecar.load(Relaxed));
+    None
 }
 
 /// The same in the worker itself: the file is made before, and synced and named after the GIL is held.

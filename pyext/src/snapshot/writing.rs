@@ -95,7 +95,7 @@ pub fn publish(job: &Job, output: Output, walked: Walked) -> Result<String, Prob
     (meta.counts, meta.threads, meta.roots) = (counts, threads, roots);
     (meta.types, meta.types_left_out) = (types, types_left_out);
     (meta.snapshot.skipped_types, meta.snapshot.skipped_objects) = (skipped_types, skipped_objects);
-    let will_show = |name: &str, inode| job.page.will_name(name, inode);
+    let will_show = |name: &str, dump, sidecar| job.page.will_name(name, dump, sidecar);
     let path = output.publish(&job.time, job.meta.process.pid, meta, will_show)?;
     job.page.consistency.set(walked.consistency.name());
     Ok(path)
