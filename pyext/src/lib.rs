@@ -15,6 +15,7 @@ mod fork;
 mod problem;
 mod process_info;
 mod publish;
+mod server;
 mod sidecar;
 mod snapshot;
 mod spare;

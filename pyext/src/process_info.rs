@@ -2,13 +2,11 @@
 //!
 //! Everything here is best effort: what cannot be read is left empty. Runs in the worker, before the snapshot.
 
-use std::path::Path;
-
 use heapsee_format::cgroup::{self, MemoryGroup};
 use heapsee_format::meta;
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::{clock, fork};
+use crate::{clock, fork, server};
 
 /// The machine.
 pub fn host() -> meta::Host {
@@ -21,7 +19,7 @@ pub fn host() -> meta::Host {
 
 /// This process.
 pub fn process() -> meta::Process {
-    let command_line = command_line();
+    let command_line = command_line_of("self");
     let executable = std::fs::read_link("/proc/self/exe").unwrap_or_default().to_string_lossy().into_owned();
     let start_time_ticks = start_time("self").unwrap_or(0);
     let cgroup = cgroup();
@@ -99,8 +97,8 @@ fn resident() -> Option<u64> {
     Some(pages * page)
 }
 
-fn command_line() -> Vec<String> {
-    let bytes = fork::read("/proc/self/cmdline").unwrap_or_default();
+fn command_line_of(pid: &str) -> Vec<String> {
+    let bytes = fork::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let text = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     text.split(|&byte| byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
 }
@@ -111,16 +109,13 @@ fn namespace_pids() -> Vec<u32> {
     pids.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// Which server this is a worker of, as far as the command line or the program tells.
+/// Which server this is a process of, as its command line or its parent's tells.
 fn server(command_line: &[String], executable: &str) -> Option<String> {
-    let program = Path::new(executable).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // `python -m gunicorn`, `/usr/bin/gunicorn`, `gunicorn: worker [app]` (setproctitle): always among the first few.
-    let words = command_line.iter().take(4).flat_map(|part| part.split([' ', ':', '/']));
-    let words: Vec<&str> = words.chain([program.as_str()]).collect();
-    ["gunicorn", "uwsgi", "celery", "uvicorn"]
-        .into_iter()
-        .find(|server| words.iter().any(|word| word.eq_ignore_ascii_case(server)))
-        .map(str::to_owned)
+    let parents = || {
+        let parent = std::os::unix::process::parent_id().to_string();
+        server::is_spawned(command_line).then(|| server::of(&command_line_of(&parent), "")).flatten()
+    };
+    server::of(command_line, executable).or_else(parents).map(str::to_owned)
 }
 
 /// A run of 64 hexadecimal digits in a cgroup's path is how Docker, containerd, CRI-O and Podman name a container.
