@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import struct
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +127,25 @@ def is_at_rest(pid: int) -> bool:
 
 def is_dumping(pid: int) -> bool:
     """Whether the worker's control block says that a dump is under way: a signal now would be merged into it."""
+    block = control(pid)
+    return block is not None and block.started != block.finished
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a worker's control block counts."""
+
+    armed: bool
+    published: bool
+    """So the last dump has ended."""
+    started: int
+    finished: int
+    signals: int
+    merged: int
+
+
+def control(pid: int) -> Control | None:
+    """The control block of an armed worker, as it is now. Offsets are those of ``ControlPage``."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
             if not str(link.readlink()).startswith("/memfd:heapsee"):
@@ -134,6 +153,7 @@ def is_dumping(pid: int) -> bool:
             page = link.read_bytes()
         except OSError:
             continue
-        if int.from_bytes(page[12:16], sys.byteorder) == pid:
-            return page[40:48] != page[48:56]
-    return False
+        owner, _, _, armed, _, outcome, *counts = struct.unpack_from("=IQIIII4Q", page, 12)
+        if owner == pid:
+            return Control(armed == 1, outcome == 1, *counts)
+    return None

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 from urllib.parse import quote
 
 from harness import dumps, proc
@@ -143,27 +143,28 @@ class Answers:
         assert self.served == expected
 
 
-def storm(pid: int, folder: Path, status: Callable[[], dict[str, Any]], number: int = signal.SIGPROF) -> None:
+def storm(pid: int, folder: Path, number: int = signal.SIGPROF) -> None:
     """Many signals at once: some are merged into the dump under way, none is lost, each dump is whole."""
-    before = status()
+    before = counts(pid)
     for _ in range(100):
         os.kill(pid, number)
 
-    def over() -> dict[str, Any] | None:
-        now = status()
-        seen = now["signals"] - before["signals"]
-        idle = now["dumps_finished"] == now["dumps_started"] > before["dumps_started"]
-        return now if idle and seen == merged(now) + made(now) else None
-
-    def merged(now: dict[str, Any]) -> int:
-        return int(now["signals_merged"] - before["signals_merged"])
-
-    def made(now: dict[str, Any]) -> int:
-        return int(now["dumps_started"] - before["dumps_started"])
+    def over() -> proc.Control | None:
+        now = counts(pid)
+        made = now.started - before.started
+        idle = now.started == now.finished and made > 0
+        return now if idle and now.signals - before.signals == now.merged - before.merged + made else None
 
     after = wait_until("the storm to be over", over, SECONDS)
     assert after is not None
-    assert after["armed"]
-    assert after["last_error"] is None
-    for _ in range(made(after)):
+    assert after.armed
+    assert after.published
+    for _ in range(after.started - before.started):
         take(pid, folder)
+
+
+def counts(pid: int) -> proc.Control:
+    """What the control block says that the process must have."""
+    block = proc.control(pid)
+    assert block is not None, f"process {pid} has no control block"
+    return block

@@ -89,7 +89,8 @@ def celery(setting: Setting) -> Iterator[Celery]:
 
 def test_every_process_answers_while_idle(celery: Celery) -> None:
     for pid in [celery.process.pid, *celery.pool()]:
-        scenes.dump_of(pid, celery.dumps)
+        dump = scenes.dump_of(pid, celery.dumps)
+        assert dump.meta["process"]["server"] == "celery"
 
 
 @pytest.mark.parametrize("moment", list(MOMENTS))
@@ -99,6 +100,11 @@ def test_at_its_worst(celery: Celery, setting: Setting, moment: str) -> None:
     assert moment in scenes.functions(dump)
     assert (pid in celery.pool()) == setting.pool
     assert celery.pool() == before, "a process of the pool has been replaced"
+
+
+def test_a_storm_of_signals(celery: Celery) -> None:
+    for pid in [celery.process.pid, *celery.pool()]:
+        scenes.storm(pid, celery.dumps)
 
 
 def test_the_agent_sees_that_they_are_armed(celery: Celery) -> None:

@@ -89,6 +89,12 @@ def setting(request: pytest.FixtureRequest) -> Setting:
 
 
 @pytest.fixture(scope="module")
+def kind(setting: Setting) -> str:
+    """The server's name."""
+    return next(name for name, known in SETTINGS.items() if known is setting).partition("-")[0]
+
+
+@pytest.fixture(scope="module")
 def server(setting: Setting) -> Iterator[Service]:
     with served(setting.command, setting.env) as running:
         yield running
@@ -107,11 +113,12 @@ def status_of(server: Service, pid: int) -> dict[str, Any]:
     return status
 
 
-def test_idle(server: Service) -> None:
+def test_idle(server: Service, kind: str) -> None:
     facts = server.get("/facts")
     assert facts["status"]["armed"], facts
     dump = scenes.dump_of(facts["pid"], server.dumps)
     assert dump.meta["snapshot"]["consistency"] == "fork"
+    assert dump.meta["process"]["server"] == kind
     assert dump.of_type("module")
     assert server.get("/facts")
 
@@ -128,7 +135,8 @@ def test_at_its_worst(server: Service, setting: Setting, moment: str) -> None:
 
 def test_a_storm_of_signals(server: Service) -> None:
     pid = server.get("/facts")["pid"]
-    scenes.storm(pid, server.dumps, lambda: status_of(server, pid))
+    scenes.storm(pid, server.dumps)
+    assert status_of(server, pid)["last_error"] is None
     assert list(server.dumps.glob("meliae*")) == []
 
 

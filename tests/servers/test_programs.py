@@ -31,6 +31,7 @@ class Program(Service):
 
     def __init__(self, kind: str) -> None:
         super().__init__([sys.executable, "-m", "servers.program", kind, "{folder}/orders"], ENVIRONMENT)
+        self.kind = kind
         self.pid = 0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.folder / "orders"))
@@ -73,6 +74,17 @@ def test_at_its_worst(program: Program, moment: str) -> None:
     pid, dump = scenes.dump_during(moment, program.begin, program)
     assert pid == program.pid
     assert moment in scenes.functions(dump)
+
+
+def test_a_storm_of_signals(program: Program) -> None:
+    if program.kind != "daemon":
+        scenes.storm(program.pid, program.dumps)
+        return
+    # It has closed its control block with all other descriptors: nobody counts for us there.
+    assert proc.control(program.pid) is None
+    for _ in range(100):
+        os.kill(program.pid, signal.SIGPROF)
+    scenes.take(program.pid, program.dumps)
 
 
 @pytest.mark.parametrize("kind", FORKING_KINDS)
