@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering::*};
 use heapsee_format::control::{ControlPage, MAGIC, MEMFD_NAME, PAGE_SIZE, VERSION};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::fstat;
+use nix::sys::stat::{Mode, fchmod, fstat};
 
 use crate::process_info;
 use crate::state::{Config, State};
@@ -92,6 +92,7 @@ pub fn visible() -> bool {
 
 fn create() -> io::Result<(OwnedFd, *mut ControlPage)> {
     let memfd = memfd_create(MEMFD_NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    fchmod(&memfd, Mode::S_IRUSR | Mode::S_IWUSR)?;
     nix::unistd::ftruncate(&memfd, PAGE_SIZE as i64)?;
     // Who maps the page elsewhere must not be killed by our cutting it off. An old kernel may refuse: nobody maps it then.
     let _ =

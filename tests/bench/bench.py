@@ -70,6 +70,8 @@ def bench_worker(objects: int, dumps_folder: Path) -> Path:
     private = metas[-1]["memory"].get("child_private_dirty")
     if private is not None:
         row("private memory of the copy", f"{private / MB:,.0f} MB", f"{private / rss:.1%} of resident")
+    copied = statistics.median(dump["copied"] for dump in seen["dumps"])
+    row("memory that the worker wrote to", f"{copied / MB:,.1f} MB", "meanwhile: so much the kernel copied for it")
     return Path(seen["dumps"][-1]["path"])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -69,12 +70,15 @@ def dump_once(folder: Path) -> dict[str, Any]:
         # The watching thread must have settled before the pause it is to see.
         wait_until("the watch to run", lambda: watch.longest > 0)
         watch.longest = 0.0
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         started = time.perf_counter()
         os.kill(os.getpid(), signal.SIGPROF)
         dump = wait_until("the dump", lambda: dumps.published(folder), 600)[0]
         seconds = time.perf_counter() - started
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
     meta = json.loads(dumps.sidecar_of(dump).read_text())
-    return {"seconds": seconds, "seen_pause": watch.longest, "meta": meta, "path": str(dump)}
+    copied = faults * resource.getpagesize()
+    return {"seconds": seconds, "seen_pause": watch.longest, "copied": copied, "meta": meta, "path": str(dump)}
 
 
 def main(objects: int, folder: Path) -> None:
