@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::cpython::runtime::Signals;
 use crate::problem::Problem;
 use crate::snapshot::{self, Request, Target};
 use crate::spare;
@@ -248,6 +249,11 @@ fn installed_mode() -> Mode {
 
 /// Makes what needs the GIL and a living interpreter: the walker, and what is known of Python.
 fn prepare(py: Python<'_>) -> PyResult<()> {
+    let signals = Signals::find(py);
+    {
+        let mut state = state::lock();
+        state.signals = state.signals.or(signals);
+    }
     if state::lock().walker.is_some() {
         return Ok(());
     }

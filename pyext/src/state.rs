@@ -11,6 +11,7 @@ use std::time::Duration;
 use heapsee_format::meta;
 use heapsee_format::salted::Salt;
 
+use crate::cpython::runtime::Signals;
 use crate::snapshot::gil::Order;
 use crate::trigger::handler::{Hook, Installed};
 use crate::walk::Walker;
@@ -129,6 +130,8 @@ pub struct State {
     pub interpreter: Interpreter,
     /// The salt of hashed values, once there is one. Forked children keep it.
     pub salt: Option<Salt>,
+    /// Where Python says that a signal waits for the main thread; none where that is not known.
+    pub signals: Option<Signals>,
     /// Distributions by module, once looked for.
     pub distributions: Option<Arc<Distributions>>,
     /// Bytes of the last dump that was published; 0: none yet.
@@ -165,6 +168,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     walker: None,
     interpreter: Interpreter { version: String::new(), build: String::new(), path: Vec::new() },
     salt: None,
+    signals: None,
     distributions: None,
     last_size: 0,
     around: None,

@@ -1,10 +1,12 @@
 """Installing and uninstalling: whose signal it is, before, meanwhile and after."""
 
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
-from conftest import WorkerError, check_dump, eventually
+from conftest import WorkerError, check_dump, descriptors, eventually
 
 SIGPROF_BIT = 1 << (signal.SIGPROF - 1)
 
@@ -189,3 +191,23 @@ def test_the_watcher_never_takes_a_signal_of_the_applications(armed):
     unblocked = {number for number in range(1, 65) if not blocked & 1 << (number - 1)}
     # The last two are the C library's own, which it never lets anybody block.
     assert unblocked <= {signal.SIGKILL, signal.SIGSTOP, 32, 33}
+
+
+def test_armed_and_idle_it_has_no_wakeups(armed):
+    """However much the application does meanwhile."""
+    tasks = Path(f"/proc/{armed.pid}/task")
+    (watcher,) = (task for task in tasks.iterdir() if (task / "comm").read_text() == "heapsee\n")
+    eventually(lambda: "futex" in (watcher / "wchan").read_text(), "the watcher waits")
+
+    def switches():
+        return re.findall(r"ctxt_switches:\s*(\d+)", (watcher / "status").read_text())
+
+    before = switches()
+    for _ in range(300):
+        armed("result = sum(range(1000))")
+    assert switches() == before
+
+
+def test_the_control_block_is_for_its_owner_only(armed):
+    (block,) = (fd for fd, target in descriptors(armed.pid).items() if "memfd:heapsee" in target)
+    assert os.stat(f"/proc/{armed.pid}/fd/{block}").st_mode & 0o777 == 0o600

@@ -167,3 +167,12 @@ def test_a_dump_into_another_file_does_not_answer_a_signal(armed):
     assert (status["dumps_started"], status["signals_merged"]) == (2, 0)
     check_dump(status["last_path"])
     assert own.stat().st_size > 0
+
+
+def test_a_signal_of_another_user_is_ignored(armed):
+    """Who may signal anybody (CAP_KILL) is not therefore somebody who may ask for a dump."""
+    somebody = ["setpriv", "--reuid=4711", "--clear-groups", "--inh-caps=+kill", "--ambient-caps=+kill"]
+    subprocess.run([*somebody, "kill", "-PROF", str(armed.pid)], check=True)
+    status = eventually(lambda: (status := armed.status())["signals_ignored"] and status, "the signal has come")
+    assert (status["signals"], status["signals_ignored"], status["dumps_started"]) == (0, 1, 0)
+    check_dump(armed.dump()["last_path"])

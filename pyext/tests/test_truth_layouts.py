@@ -10,10 +10,12 @@ import pytest
 from heapsee import _heapsee
 
 HEADERS = {
-    (3, 9): ["frameobject.h", "structmember.h", "internal/pycore_gc.h"],
-    (3, 10): ["frameobject.h", "structmember.h", "internal/pycore_gc.h"],
+    (3, 9): ["frameobject.h", "structmember.h", "internal/pycore_gc.h", "internal/pycore_runtime.h"],
+    (3, 10): ["frameobject.h", "structmember.h", "internal/pycore_gc.h", "internal/pycore_runtime.h"],
 }
-LATER = ["frameobject.h", "structmember.h"] + [f"internal/pycore_{part}.h" for part in ["gc", "code", "frame", "dict"]]
+LATER = ["frameobject.h", "structmember.h"] + [
+    f"internal/pycore_{part}.h" for part in ["gc", "code", "frame", "dict", "runtime"]
+]
 
 PROGRAM = """
 #define Py_BUILD_CORE 1
@@ -62,6 +64,7 @@ def test_the_table_is_of_this_version():
     fields = {field for _, field, _ in _heapsee._layout()}
     assert "co_name" in fields
     assert "permanent_generation" in fields
+    assert "main_thread" in fields
     assert ("localsplus" in fields) == (sys.version_info >= (3, 11))
     assert ("capacity" in fields) == (sys.version_info >= (3, 13))
-    assert all(re.fullmatch(r"\w+", field) for field in fields)
+    assert all(re.fullmatch(r"[\w.]+", field) for field in fields)

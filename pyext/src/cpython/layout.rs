@@ -14,6 +14,7 @@ use super::gc;
 use super::inline_values::Values;
 #[cfg(Py_3_11)]
 use super::inline_values::{Keys, UnicodeEntry};
+use super::runtime;
 
 /// A layout that was checked when the walker was made; what depends on one that does not fit does without.
 pub struct Fits(AtomicBool);
@@ -58,6 +59,7 @@ pub fn table() -> Vec<(&'static str, &'static str, usize)> {
         ("PyMemberDef", "offset", offset_of!(ffi::PyMemberDef, offset)),
     ];
     table.extend(gc::layout());
+    table.extend(runtime::layout());
     #[cfg(not(Py_3_11))]
     table.push(("PyCodeObject", "co_code", offset_of!(Code, code_to_cellvars)));
     #[cfg(Py_3_11)]

@@ -20,6 +20,7 @@ pub mod layout;
 pub mod long;
 pub mod object;
 pub mod peek;
+pub mod runtime;
 pub mod sizeof;
 pub mod thread_state;
 pub mod typeobject;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
 
 use heapsee_format::control::ControlPage;
 use heapsee_format::naming;
@@ -23,8 +25,10 @@ pub struct End {
     temporaries: Vec<String>,
 }
 
-/// Waits until the child has ended and leaves no zombie. Needs no GIL; the child's watchdog bounds it.
-pub fn wait(child: i32) -> End {
+/// Waits until the child has ended and leaves no zombie; calls `meanwhile` a few times soon after the beginning. Needs
+/// no GIL; the child's watchdog bounds it.
+pub fn wait(child: i32, meanwhile: impl Fn()) -> End {
+    begin_to_wait(child, meanwhile);
     // Until it is reaped, a dead child still has a start time, and nobody else can get its pid.
     let _ = wait_for(child, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
     let start_time = process_info::start_time(&child.to_string());
@@ -32,6 +36,23 @@ pub fn wait(child: i32) -> End {
     let writer = u32::try_from(child).ok().zip(start_time);
     let name = |serial| writer.map(|(pid, start_time)| naming::temp_name(pid, start_time, serial));
     End { status, temporaries: [publish::DUMP, publish::SIDECAR].into_iter().filter_map(name).collect() }
+}
+
+/// The first second of a wait. In short sleeps: a descriptor to wait with would be kept by whoever is forked meanwhile.
+fn begin_to_wait(child: i32, meanwhile: impl Fn()) {
+    let is_there = || {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+        matches!(wait_for(child, flags), Some(WaitStatus::StillAlive))
+    };
+    for (times, milliseconds) in [(5, 2), (20, 5), (20, 50)] {
+        for _ in 0..times {
+            if !is_there() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(milliseconds));
+        }
+        meanwhile();
+    }
 }
 
 /// `__WALL`, because a child without a signal at its end is invisible otherwise. None: somebody else has waited for it.

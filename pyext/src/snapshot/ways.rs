@@ -16,6 +16,7 @@ use super::{Failure, Job, Target, child, clone, ended, gil, nanoseconds, preflig
 use crate::problem::{Problem, explain};
 use crate::publish::{self, Output};
 use crate::state::{self, Mode};
+use crate::trigger::nudge;
 use crate::walk::around::Culprit;
 
 /// How many clones without the GIL are made for one dump, when one after the other crashes.
@@ -171,7 +172,11 @@ fn no_gil(job: &Job, then: &str) -> Failure {
 
 fn outcome(job: &Job, clone: &Clone, number: u64) -> Result<(), Ended> {
     let page = job.page;
-    let end = reap::wait(clone.child);
+    let end = reap::wait(clone.child, || {
+        if job.from_signal {
+            nudge::look();
+        }
+    });
     if !ended(page, number) {
         if let Some(directory) = job.target.directory() {
             end.sweep(directory);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use heapsee_format::control::ControlPage;
 use signal_hook_registry::SigId;
 
-use super::wake;
+use super::{nudge, wake};
 use crate::problem::{Problem, explain};
 use crate::state::State;
 use crate::{clock, control};
@@ -155,6 +155,10 @@ pub fn serves(installed: &Installed, chain: bool) -> bool {
 /// Takes the handler out, and puts back what was there; a handler that somebody has put over ours stays.
 pub fn uninstall(installed: Installed) {
     if is_current(&installed) {
+        if !is_handler(&installed.before) {
+            // One that is on its way must not meet the default action: to ignore a signal is to forget those that wait.
+            let _ = set(installed.signal, &ignoring());
+        }
         // The only error is a signal that does not exist, and this one did.
         let _ = set(installed.signal, &installed.before);
     }
@@ -164,6 +168,28 @@ pub fn uninstall(installed: Installed) {
 /// Is our handler the one that the signal would call now?
 pub fn is_current(installed: &Installed) -> bool {
     current(installed.signal).is_ok_and(|now| now.sa_sigaction == installed.ours.sa_sigaction)
+}
+
+/// Is it in place, with nobody else behind it?
+pub fn is_alone(installed: &Installed) -> bool {
+    is_current(installed) && !is_handler(&installed.before)
+}
+
+/// The signal that it is for.
+pub fn signal(installed: &Installed) -> i32 {
+    installed.signal
+}
+
+/// Has the system calls that the signal interrupts go on after it, or end.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn set_restarts(installed: &Installed, restarts: bool) -> std::io::Result<()> {
+    let mut action = installed.ours;
+    if !restarts {
+        action.sa_flags &= !libc::SA_RESTART;
+    }
+    set(installed.signal, &action)
 }
 
 /// Is the signal's action the default one?
@@ -222,6 +248,9 @@ pub fn request_taken() {
 
 /// Runs in the signal handler. The registry preserves `errno` around it.
 fn on_signal(info: &libc::siginfo_t) {
+    if nudge::is_one(info) {
+        return;
+    }
     let Some(page) = control::page() else { return };
     let (own, armed) = (pid(), ARMED_PID.load(Relaxed));
     if armed == 0 || !is_asked_for(info) {
@@ -288,6 +317,11 @@ fn same_call(first: &libc::sigaction, now: &libc::sigaction) -> bool {
 fn with_alternate_stack(mut action: libc::sigaction) -> libc::sigaction {
     action.sa_flags |= libc::SA_ONSTACK;
     action
+}
+
+/// As [`default_action`], but ignored.
+fn ignoring() -> libc::sigaction {
+    libc::sigaction { sa_sigaction: libc::SIG_IGN, ..default_action() }
 }
 
 /// No handler, no flags.

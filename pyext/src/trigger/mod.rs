@@ -4,6 +4,7 @@
 //! rest. What a dump *is* is [`crate::snapshot`]'s business.
 
 pub mod handler;
+pub mod nudge;
 pub mod reserve;
 mod wake;
 mod watcher;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use heapsee_format::control::ControlPage;
 
-use super::{handler, wake};
+use super::{handler, nudge, wake};
 use crate::address_space;
 use crate::control;
 use crate::snapshot::signals;
@@ -63,6 +63,7 @@ fn run() {
 }
 
 fn watch(page: &ControlPage) {
+    let mut looks = [].iter();
     loop {
         // Before looking for work: what comes after this look makes the wait end at once.
         let seen = wake::seen(page);
@@ -70,11 +71,14 @@ fn watch(page: &ControlPage) {
             return;
         }
         // A panic here would be our bug; the worker must live on, and the next signal be answered.
-        if catch_unwind(AssertUnwindSafe(answer)).is_err() {
-            handler::request_taken();
+        match catch_unwind(AssertUnwindSafe(answer)) {
+            Ok(true) => looks = nudge::LOOKS.iter(),
+            Ok(false) => {}
+            Err(_) => handler::request_taken(),
         }
+        nudge::look();
         answer_check(page);
-        wake::wait(page, seen);
+        wake::wait(page, seen, looks.next().copied());
     }
 }
 
@@ -90,15 +94,16 @@ fn answer_check(page: &ControlPage) {
     page.checks_answered.store(asked, Release);
 }
 
-fn answer() {
-    let Some(sender) = handler::request() else { return };
+/// Takes the dump that was asked for, if one was.
+fn answer() -> bool {
+    let Some(sender) = handler::request() else { return false };
     let config = {
         let state = state::lock();
         state.config.clone().filter(|_| !state.shutting_down)
     };
     let Some(config) = config else {
         handler::request_taken();
-        return;
+        return false;
     };
     // How it ended is in the control page, where the sender looks.
     let _ = snapshot::take(Request {
@@ -112,4 +117,5 @@ fn answer() {
         values: config.values,
         min_free: config.min_free,
     });
+    true
 }
