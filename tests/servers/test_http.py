@@ -144,9 +144,8 @@ def test_told_to_end_while_it_dumps(server: Service, setting: Setting) -> None:
     """The last test of each server. It ends as ever, and what was published by then is whole."""
     pid = server.get("/facts")["pid"]
     scenes.dump_of(pid, server.dumps)
+    # Two signals at once: see there in pyext/docs/worker.md.
     os.kill(pid, signal.SIGPROF)
-    # One signal after the other: see "Two signals at once" in pyext/docs/worker.md.
-    wait_until("the signal to be taken", lambda: proc.is_dumping(pid) or dumps.published(server.dumps))
     assert server.end() == setting.code
     wait_until("the last copy to end", lambda: not copies(server))
     for path in dumps.published(server.dumps):
