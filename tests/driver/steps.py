@@ -104,7 +104,7 @@ def fuzz() -> None:
 
 
 def soak() -> None:
-    """One worker dumped thousands of times; in the tests it is a few hundred."""
+    """One worker dumped thousands of times; in the tests it is a hundred."""
     newest = survey().newest
     build()
     worker_environment(newest)

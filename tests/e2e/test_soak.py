@@ -1,6 +1,6 @@
-"""One worker that serves is dumped hundreds of times in a row, and has nothing more afterwards than before.
+"""One worker that serves is dumped a hundred times in a row, and has nothing more afterwards than before.
 
-``HEAPSEE_SOAK=5000`` and ``make soak`` make it that many.
+``HEAPSEE_SOAK=5000`` and ``make soak`` make it that many times.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.gunicorn import Gunicorn, Setting
 from harness.load import Load
 from harness.waiting import wait_until
 
-DUMPS = int(os.environ.get("HEAPSEE_SOAK", "250"))
+DUMPS = int(os.environ.get("HEAPSEE_SOAK", "100"))
 WARM_UP = 50
 """So many dumps first: stacks of threads that have ended are kept for the next, and the allocator's free lists fill."""
 
