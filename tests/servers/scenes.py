@@ -74,15 +74,15 @@ def meeting(folder: Path) -> Iterator[tuple[Meeting, Path]]:
         held.close()
 
 
-def dump_of(pid: int, folder: Path, number: int = signal.SIGPROF) -> Dump:
+def dump_of(pid: int, folder: Path, *, lines: bool = False) -> Dump:
     """Signals a process and takes its dump, which must be whole, away from the folder."""
     wait_until("the last dump to be over", lambda: not proc.is_dumping(pid), SECONDS)
-    os.kill(pid, number)
-    return take(pid, folder)
+    os.kill(pid, signal.SIGPROF)
+    return take(pid, folder, lines=lines)
 
 
-def take(pid: int, folder: Path) -> Dump:
-    """Waits for a dump of this process, verifies it, and removes it."""
+def take(pid: int, folder: Path, *, lines: bool = False) -> Dump:
+    """Waits for a dump of this process, verifies it, each of its `lines` if that is wanted, and removes it."""
 
     def published() -> Path | None:
         assert proc.is_running(pid), f"process {pid} has ended"
@@ -90,7 +90,7 @@ def take(pid: int, folder: Path) -> Dump:
 
     path = wait_until(f"process {pid} to publish a dump", published, SECONDS)
     assert path is not None
-    read = dumps.verify(path)
+    read = dumps.verify(path, lines=lines)
     assert read.meta["process"]["pid"] == pid
     assert read.meta["counts"]["dangling_refs"] == 0
     dumps.sidecar_of(path).unlink()
@@ -143,11 +143,11 @@ class Answers:
         assert self.served == expected
 
 
-def storm(pid: int, folder: Path, number: int = signal.SIGPROF) -> None:
+def storm(pid: int, folder: Path) -> None:
     """Many signals at once: some are merged into the dump under way, none is lost, each dump is whole."""
     before = counts(pid)
     for _ in range(100):
-        os.kill(pid, number)
+        os.kill(pid, signal.SIGPROF)
 
     def over() -> proc.Control | None:
         now = counts(pid)

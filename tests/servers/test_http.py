@@ -116,7 +116,7 @@ def status_of(server: Service, pid: int) -> dict[str, Any]:
 def test_idle(server: Service, kind: str) -> None:
     facts = server.get("/facts")
     assert facts["status"]["armed"], facts
-    dump = scenes.dump_of(facts["pid"], server.dumps)
+    dump = scenes.dump_of(facts["pid"], server.dumps, lines=True)
     assert dump.meta["snapshot"]["consistency"] == "fork"
     assert dump.meta["process"]["server"] == kind
     assert dump.of_type("module")
@@ -143,13 +143,12 @@ def test_a_storm_of_signals(server: Service) -> None:
 def test_told_to_end_while_it_dumps(server: Service, setting: Setting) -> None:
     """The last test of each server. It ends as ever, and what was published by then is whole."""
     pid = server.get("/facts")["pid"]
-    scenes.dump_of(pid, server.dumps)
     # Two signals at once: see there in pyext/docs/worker.md.
     os.kill(pid, signal.SIGPROF)
     assert server.end() == setting.code
     wait_until("the last copy to end", lambda: not copies(server))
     for path in dumps.published(server.dumps):
-        dumps.verify(path)
+        dumps.verify(path, lines=False)
 
 
 def copies(server: Service) -> list[int]:

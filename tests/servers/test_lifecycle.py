@@ -75,7 +75,7 @@ class Held:
         assert proc.status(self._copy)["State"].startswith("T")
         os.kill(self._copy, signal.SIGCONT)
         path = wait_until("the dump of the worker that was", lambda: dumps.published(self._folder))[0]
-        read = dumps.verify(path)
+        read = dumps.verify(path, lines=False)
         assert read.meta["process"]["pid"] == self._pid
         assert read.meta["counts"]["dangling_refs"] == 0
         wait_until("the copy to end", lambda: not proc.is_running(self._copy))

@@ -65,7 +65,7 @@ def program(request: pytest.FixtureRequest) -> Iterator[Program]:
 
 
 def test_idle(program: Program) -> None:
-    dump = scenes.dump_of(program.pid, program.dumps)
+    dump = scenes.dump_of(program.pid, program.dumps, lines=True)
     assert "work" in scenes.functions(dump)
 
 
@@ -104,4 +104,4 @@ def test_it_ends_while_it_dumps(program: Program) -> None:
     assert program.process.wait(scenes.SECONDS) == 0
     wait_until("the program to end", lambda: not proc.is_running(program.pid))
     for path in dumps.published(program.dumps):
-        dumps.verify(path)
+        dumps.verify(path, lines=False)
