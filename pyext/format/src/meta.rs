@@ -87,7 +87,7 @@ pub struct Process {
     pub cgroup: String,
     /// The container's id, where the cgroup's path tells it.
     pub container_id: Option<String>,
-    /// `gunicorn`, `uwsgi`, `celery`, `uvicorn`, where known.
+    /// The server it belongs to (`gunicorn`, `uwsgi`, …), where its command line or its parent's tells.
     pub server: Option<String>,
 }
 
