@@ -192,7 +192,11 @@ pub fn open_pidfd(pid: u32) -> Result<OwnedFd, Refusal> {
     pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| match errno {
         // EINVAL and ENOENT: a thread, not a process.
         Errno::SRCH | Errno::INVAL | Errno::NOENT => Refusal::Gone,
-        Errno::NOSYS => Refusal::Unsupported("this kernel has no pidfd_open: Linux 5.6 or newer is needed".into()),
+        // It has no reason of its own to say EPERM: so do filters of system calls.
+        Errno::NOSYS | Errno::PERM => Refusal::Unsupported(
+            "pidfd_open cannot be had, which needs Linux 5.3 or newer and that no filter of system calls takes it away"
+                .into(),
+        ),
         other => Refusal::Unsupported(format!("pidfd_open: {other}")),
     })
 }

@@ -9,6 +9,7 @@ use crate::config;
 use crate::discovery::Selection;
 use crate::exit::{self, Failure};
 use crate::intake::copy::Compression;
+use crate::trigger::{LONGEST, Patience};
 
 /// Finds Python workers, asks them for heap dumps safely, and collects the files.
 #[derive(Parser, Debug)]
@@ -91,9 +92,8 @@ pub struct SocketArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     pub socket: SocketArgs,
-    /// Print JSON (its fields: see --help)
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub format: Json,
 }
 
 const STATUS_JSON: &str = "\
@@ -123,15 +123,16 @@ pub struct DumpNowArgs {
     /// Even if the host is short of memory, under pressure, or the store is full
     #[arg(long)]
     pub force: bool,
-    /// Print JSON, schema heapsee.agent.dump-now/1: {schema, number, pid, path}
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub format: Json,
 }
 
 const DUMP_NOW_EXAMPLES: &str = "\
 Examples:
   heapsee-agent dump-now --name lms
-  heapsee summary \"$(heapsee-agent dump-now --pid 4711)\"";
+  heapsee summary \"$(heapsee-agent dump-now --pid 4711)\"
+
+With --json: {schema: heapsee.agent.dump-now/1, number, pid, path}.";
 
 /// Arguments of `pause`.
 #[derive(Args, Debug)]
@@ -158,9 +159,8 @@ pub struct CheckConfigArgs {
     /// The file
     #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
     pub file: PathBuf,
-    /// Print JSON (its fields: see --help)
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub format: Json,
 }
 
 const CHECK_CONFIG_EXAMPLES: &str = "\
@@ -172,15 +172,38 @@ const CHECK_CONFIG_JSON: &str = "\
 JSON (schema heapsee.agent.check-config/1): {schema, file, ok, problems: [{line, column, reason, fix}]}.
 Exit code 10 if there is a mistake, with or without --json.";
 
+/// Where the store is.
+#[derive(Args, Debug)]
+pub struct StoreArg {
+    /// Where collected dumps are kept, if not where the configuration or the environment says
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// Whether to print for programs.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Json {
+    /// Print JSON (its fields: see --help)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whether to talk on the way.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Quiet {
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
 /// How a verb that changes something can be asked to go about it.
 #[derive(Args, Debug)]
 pub struct Output {
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Print JSON (its fields: see --help)
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub format: Json,
 }
 
 /// Arguments of `collect`.
@@ -193,15 +216,13 @@ pub struct CollectArgs {
     /// Take the store, its limits and the directories from this configuration
     #[arg(long, value_name = "FILE", conflicts_with_all = ["directories", "encrypt_to"])]
     pub config: Option<PathBuf>,
-    /// Where collected dumps are kept
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: StoreArg,
     /// Encrypt to this age recipient (can be given several times)
     #[arg(long, value_name = "KEY")]
     pub encrypt_to: Vec<String>,
-    /// Say nothing but errors
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub talk: Quiet,
 }
 
 const COLLECT_EXAMPLES: &str = "\
@@ -239,18 +260,16 @@ pub struct ShipArgs {
     /// At most so much a second
     #[arg(long, value_name = "SIZE", requires = "to")]
     bandwidth: Option<String>,
-    /// Where collected dumps are kept
-    #[arg(long, value_name = "DIR")]
-    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: StoreArg,
     /// For how long to try again after a failure; 0: not at all
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=604_800))]
     pub retry: u64,
     #[command(flatten)]
     pub output: Output,
-    /// Say nothing but errors
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub talk: Quiet,
 }
 
 const SHIP_EXAMPLES: &str = "\
@@ -301,9 +320,8 @@ pub struct PruneArgs {
     /// The configuration: its [store], [retention] and [ship] count
     #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     pub config: PathBuf,
-    /// Where collected dumps are kept, if not where the configuration says
-    #[arg(long, value_name = "DIR")]
-    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: StoreArg,
     #[command(flatten)]
     pub output: Output,
 }
@@ -332,9 +350,8 @@ pub struct SweepArgs {
     /// Take the store and further directories from this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where collected dumps are kept
-    #[arg(long, value_name = "DIR")]
-    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: StoreArg,
     #[command(flatten)]
     pub output: Output,
 }
@@ -355,9 +372,8 @@ With --json: {schema: heapsee.agent.sweep/1, dry_run, removed: [{path, bytes, wh
 #[derive(Args, Debug)]
 #[command(after_help = LIST_EXAMPLES, after_long_help = format!("{LIST_EXAMPLES}\n\n{LIST_JSON}"))]
 pub struct ListArgs {
-    /// Print JSON instead of a table (its fields: see --help)
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub format: Json,
     /// Only processes of that application, server or title (case does not matter)
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -381,7 +397,8 @@ JSON (schema heapsee.agent.list/1; fields may be added, null means unknown or no
   workers[]                   ordered by master, then pid
     pid, own_pid, parent_pid  on the host; as the process sees itself; its parent
     start_time_ticks          start time in clock ticks since boot: with the pid, the process's identity
-    server, role, master_pid  gunicorn, uwsgi, celery, uvicorn or null; master, worker, helper or process
+    server, role, master_pid  gunicorn, uwsgi, celery, uvicorn, hypercorn, granian, waitress, rq or null;
+                            master, worker, helper or process
     app, title                the application's name; the command line or title
     uid, user                 whose process it is
     unit, container, cgroup   its systemd unit, container's id, and cgroup (as rules select by)
@@ -404,9 +421,8 @@ pub struct DumpArgs {
     /// With --fattest: only of that application, server or title
     #[arg(long, value_name = "NAME", requires = "fattest", conflicts_with_all = ["pid", "pidfile", "name"])]
     of: Option<String>,
-    /// Where collected dumps are kept
-    #[arg(long, value_name = "DIR")]
-    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: StoreArg,
     /// Store the dump as it is, not compressed
     #[arg(long)]
     no_compress: bool,
@@ -421,12 +437,10 @@ pub struct DumpArgs {
     /// Leave the worker's own files where they are
     #[arg(long)]
     pub keep: bool,
-    /// Print JSON (the manifest, and where it is) instead of the path
-    #[arg(long)]
-    pub json: bool,
-    /// Say nothing but errors
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub format: Json,
+    #[command(flatten)]
+    pub talk: Quiet,
 }
 
 /// Which process: exactly one of these.
@@ -484,9 +498,9 @@ impl DumpArgs {
         if self.no_compress { Compression::None } else { Compression::Zstd(self.level) }
     }
 
-    /// How long to wait without progress.
-    pub fn timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout)
+    /// How long to wait for it.
+    pub fn patience(&self) -> Patience {
+        Patience { silence: Duration::from_secs(self.timeout), whole: LONGEST }
     }
 }
 

@@ -23,6 +23,18 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How often the dump child's pid is looked for; each time costs a walk through `/proc`.
 const CHILD_SEARCHES: u32 = 3;
 
+/// No dump takes longer, unless somebody says otherwise.
+pub const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How long a dump is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without an answer or any progress.
+    pub silence: Duration,
+    /// In all: what shows progress for ever must not keep other workers from being dumped.
+    pub whole: Duration,
+}
+
 /// A dump that was published.
 pub struct Published {
     /// What the control block said when the dump had ended.
@@ -31,8 +43,8 @@ pub struct Published {
     pub joined: bool,
 }
 
-/// Has `worker` make a dump and waits for it. Gives up after `timeout` without any change.
-pub fn take_dump(worker: &Worker, timeout: Duration, stop: &Stop, progress: &Progress) -> Result<Published, Failure> {
+/// Has `worker` make a dump and waits for it.
+pub fn take_dump(worker: &Worker, patience: Patience, stop: &Stop, progress: &Progress) -> Result<Published, Failure> {
     stop.check(|| "nothing was asked of the worker".into())?;
     let before = worker.recheck().map_err(|refusal| refusal.into_failure(worker.pid))?;
     let joined = before.takes_signals_in();
@@ -47,7 +59,8 @@ pub fn take_dump(worker: &Worker, timeout: Duration, stop: &Stop, progress: &Pro
     let mut watch = Watch {
         worker,
         number,
-        timeout,
+        patience,
+        begun: Instant::now(),
         ignored: first.signals_ignored,
         last: first,
         changed: Instant::now(),
@@ -75,7 +88,8 @@ fn outcome(pid: u32, view: ControlView) -> Result<ControlView, Failure> {
 struct Watch<'a> {
     worker: &'a Worker,
     number: u64,
-    timeout: Duration,
+    patience: Patience,
+    begun: Instant,
     /// Signals ignored when we began.
     ignored: u64,
     last: ControlView,
@@ -111,8 +125,11 @@ impl Watch<'_> {
             if exited {
                 self.after_death(child_exited, progress)?;
             }
-            if self.changed.elapsed() > self.timeout {
+            if self.changed.elapsed() > self.patience.silence {
                 return Err(self.timed_out());
+            }
+            if self.begun.elapsed() > self.patience.whole {
+                return Err(self.took_too_long());
             }
             thread::sleep(POLL);
         }
@@ -177,8 +194,20 @@ impl Watch<'_> {
         format!("the dump of process {} goes on without us, into {}", self.worker.pid, self.last.directory)
     }
 
+    fn took_too_long(&self) -> Failure {
+        let (pid, limit) = (self.worker.pid, render::age(self.patience.whole));
+        Failure::new(
+            Exit::Timeout,
+            format!(
+                "the dump of process {pid} has not ended after {limit} ({} so far): it is not waited for any longer; set \
+                 dump_limit in [agent] if that is its size, else do not trust this worker",
+                render::bytes(self.last.bytes),
+            ),
+        )
+    }
+
     fn timed_out(&self) -> Failure {
-        let (pid, seconds) = (self.worker.pid, self.timeout.as_secs());
+        let (pid, seconds) = (self.worker.pid, self.patience.silence.as_secs());
         if self.last.started >= self.number {
             return Failure::new(
                 Exit::Timeout,

@@ -162,9 +162,9 @@ def test_the_unit_is_reloaded_restarted_and_stopped(host: Booted) -> None:
 
 def test_the_agent_says_at_its_start_what_a_drop_in_takes_from_it(host: Booted) -> None:
     drop_in = host.path("/etc/units/heapsee-agent.service.d/30-more.conf")
-    drop_in.write_text("[Service]\nRestrictSUIDSGID=yes\nRestart=no\n")
+    drop_in.write_text("[Service]\nSystemCallFilter=~pidfd_open\nSystemCallErrorNumber=EPERM\nRestart=no\n")
     host.run("systemctl", "daemon-reload").check()
     assert host.run("systemctl", "restart", "heapsee-agent").code != 0
     # The exit code for what is not permitted.
     assert host.property("heapsee-agent", "ExecMainStatus") == "5"
-    assert "RestrictSUIDSGID" in host.path("/run/agent.log").read_text()
+    assert "pidfd_open cannot be had" in host.path("/run/agent.log").read_text()

@@ -25,7 +25,7 @@ pub fn run(args: &CheckConfigArgs) -> Result<(), Failure> {
         Err(LoadError::Unreadable(why)) => return Err(Failure::new(Exit::Config, why)),
     };
     let file = args.file.display();
-    if args.json {
+    if args.format.json {
         let ok = problems.is_empty();
         let report = Report { schema: "heapsee.agent.check-config/1", file: file.to_string(), ok, problems };
         print(&json(&report)?)?;

@@ -1,16 +1,15 @@
 //! `heapsee-agent collect`: takes in the dumps that are there already, once, without the daemon.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::{host_name, print, store_path};
+use super::{print, store_path, talk};
 use crate::cli::CollectArgs;
 use crate::config::{Amount, Config};
 use crate::discovery::{Scope, scan};
 use crate::exit::{Exit, Failure};
+use crate::host;
 use crate::intake::Originals;
 use crate::pipeline::Pipeline;
-use crate::render;
 use crate::stop::Stop;
 
 /// Runs the command.
@@ -24,11 +23,11 @@ pub fn run(args: &CollectArgs) -> Result<(), Failure> {
         })?,
         false => Vec::new(),
     };
-    let pipeline = Pipeline::open(Arc::new(config), host_name())?;
+    let pipeline = Pipeline::open(Arc::new(config), host::name())?;
     let (mut outcomes, problems) = pipeline.collect(&workers, &stop);
     outcomes.extend(problems.into_iter().map(|problem| Err(Failure::new(Exit::Store, problem))));
     if outcomes.is_empty() {
-        talk(args, "there is nothing to collect");
+        talk(args.talk, "there is nothing to collect");
     }
     let mut last = Ok(());
     for outcome in outcomes {
@@ -36,16 +35,16 @@ pub fn run(args: &CollectArgs) -> Result<(), Failure> {
             Ok(stored) => {
                 print(format!("{}\n", stored.path.display()).as_bytes())?;
                 if let Originals::Stuck(why) = &stored.originals {
-                    talk(args, why);
+                    talk(args.talk, why);
                 }
                 for caveat in &stored.manifest.snapshot.caveats {
-                    talk(args, &format!("beware of this dump: {caveat}"));
+                    talk(args.talk, &format!("beware of this dump: {caveat}"));
                 }
             }
             Err(failure) => {
                 // The last one is told by the exit.
                 if let Err(before) = std::mem::replace(&mut last, Err(failure)) {
-                    talk(args, &before.to_string());
+                    talk(args.talk, &before.to_string());
                 }
             }
         }
@@ -57,12 +56,16 @@ pub fn run(args: &CollectArgs) -> Result<(), Failure> {
 /// That of the file; without one, what the command line says, with everything else as it is by default.
 fn configuration(args: &CollectArgs) -> Result<Config, Failure> {
     if let Some(path) = &args.config {
-        return Config::load(path).map_err(|error| error.into_failure());
+        let mut config = Config::load(path).map_err(|error| error.into_failure())?;
+        if args.place.store.is_some() {
+            config.store.directory = store_path(args.place.store.as_deref())?;
+        }
+        return Ok(config);
     }
     let mut config = Config::parse("").map_err(|problems| {
         Failure::new(Exit::Config, problems.first().map(ToString::to_string).unwrap_or_default())
     })?;
-    config.store.directory = store_path(args.store.as_deref())?;
+    config.store.directory = store_path(args.place.store.as_deref())?;
     config.store.encrypt_to = args.encrypt_to.clone();
     // As with `dump`: whoever asks for it by hand decides what the disk is for.
     config.retention.keep_free = Amount::Bytes(0);
@@ -73,11 +76,4 @@ fn configuration(args: &CollectArgs) -> Result<Config, Failure> {
         config.intake.directories.push(path);
     }
     Ok(config)
-}
-
-fn talk(args: &CollectArgs, sentence: &str) {
-    if !args.quiet {
-        // Nobody left to read it is no error.
-        let _ = writeln!(io::stderr(), "heapsee-agent: {}", render::one_line(sentence));
-    }
 }

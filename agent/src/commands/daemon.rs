@@ -20,7 +20,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
 /// Shows how it is.
 pub fn status(args: &StatusArgs) -> Result<(), Failure> {
     let status = ask(&socket(&args.socket)?, &Request::Status)?;
-    if args.json {
+    if args.format.json {
         return print(&to_json(&status)?);
     }
     print(text(&status).as_bytes())
@@ -30,7 +30,7 @@ pub fn status(args: &StatusArgs) -> Result<(), Failure> {
 pub fn dump_now(args: &DumpNowArgs) -> Result<(), Failure> {
     let request = Request::Dump { pid: args.pid, name: args.name.clone(), force: args.force };
     let done = ask(&socket(&args.socket)?, &request)?;
-    if args.json {
+    if args.format.json {
         let mut report = json!({ "schema": "heapsee.agent.dump-now/1" });
         if let (Some(report), Some(done)) = (report.as_object_mut(), done.as_object()) {
             report.extend(done.clone());

@@ -4,11 +4,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 
-use super::{host_name, json, print, store_path};
+use super::{json, print, store_path};
 use crate::armed::{Refusal, Worker};
 use crate::cli::DumpArgs;
 use crate::discovery::choose;
 use crate::exit::{Exit, Failure};
+use crate::host;
 use crate::intake::manifest::{self, Manifest};
 use crate::intake::source::Directory;
 use crate::intake::store::Store;
@@ -22,7 +23,7 @@ use crate::trigger::{Published, take_dump};
 pub fn run(args: &DumpArgs) -> Result<(), Failure> {
     let stop =
         Stop::install().map_err(|error| Failure::new(Exit::Store, format!("signals cannot be caught: {error}")))?;
-    let progress = Progress::new(args.quiet);
+    let progress = Progress::new(args.talk.quiet);
     let outcome = collect(args, &stop, &progress);
     progress.clear();
     let stored = outcome?;
@@ -44,9 +45,9 @@ fn collect(args: &DumpArgs, stop: &Stop, progress: &Progress) -> Result<Stored, 
     }
     // All that can fail on our side comes before the signal.
     let directory = Directory::open(&worker)?;
-    let host = host_name();
-    let store = Store::open(&store_path(args.store.as_deref())?, &host)?;
-    let published = take_dump(&worker, args.timeout(), stop, progress)?;
+    let host = host::name();
+    let store = Store::open(&store_path(args.place.store.as_deref())?, &host)?;
+    let published = take_dump(&worker, args.patience(), stop, progress)?;
     progress.say(&pause(&published));
     let intake = Intake {
         store: &store,
@@ -104,7 +105,7 @@ struct Report<'a> {
 }
 
 fn report(args: &DumpArgs, stored: &Stored) -> Result<(), Failure> {
-    if !args.json {
+    if !args.format.json {
         let mut line = stored.path.as_os_str().as_bytes().to_vec();
         line.push(b'\n');
         return print(&line);

@@ -1,19 +1,18 @@
 //! `heapsee-agent list`: the workers of this host, as a table or as JSON (schema `heapsee.agent.list/1`).
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use heapsee_format::control::State;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{host_name, json, print};
+use super::{json, print, say};
 use crate::armed::{Refusal, Unarmed, signal_name, user_name};
 use crate::cli::ListArgs;
 use crate::discovery::{LABEL, Process, Role, Scope, Server, named, scan};
 use crate::exit::{Exit, Failure};
-use crate::host::cgroup;
+use crate::host::{self, cgroup};
 use crate::procfs;
 use crate::render;
 
@@ -32,29 +31,24 @@ pub fn run(args: &ListArgs) -> Result<(), Failure> {
         }
     }
     processes.sort_by_key(|process| (process.master.unwrap_or(process.pid), process.master.is_some(), process.pid));
-    if args.json {
+    if args.format.json {
         let workers = processes.iter().map(|process| Row::of(process, args.pss)).collect();
         let list = List {
             schema: "heapsee.agent.list/1",
             agent: env!("CARGO_PKG_VERSION"),
-            host: host_name(),
+            host: host::name(),
             at: Timestamp::now().to_string(),
             workers,
         };
         return print(&json(&list)?);
     }
     if processes.is_empty() {
-        talk("there are no Python workers on this host that this user can see; --all shows every Python process");
+        say("there are no Python workers on this host that this user can see; --all shows every Python process");
         return Ok(());
     }
     print(format!("{}\n", table(&processes, args.pss)).as_bytes())?;
     explain(&processes);
     Ok(())
-}
-
-fn talk(sentence: &str) {
-    // Nobody left to read it is no error.
-    let _ = writeln!(io::stderr(), "heapsee-agent: {}", render::one_line(sentence));
 }
 
 /// The whole JSON.
@@ -231,6 +225,6 @@ fn explain(processes: &[Process]) {
         pids_by_reason.entry(reason).or_default().push(process.pid.to_string());
     }
     for (reason, pids) in pids_by_reason {
-        talk(&format!("{}: {reason}", pids.join(", ")));
+        say(&format!("{}: {reason}", pids.join(", ")));
     }
 }

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
+use crate::cli::Quiet;
 use crate::exit::{Exit, Failure};
+use crate::render;
 
 /// Writes data to stdout. A reader that has gone away (`| head`) is no error.
 fn print(data: &[u8]) -> Result<(), Failure> {
@@ -35,9 +37,17 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
     Ok(json)
 }
 
-/// The host's name.
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// Says a sentence on stderr.
+fn say(sentence: &str) {
+    // Nobody left to read it is no error.
+    let _ = writeln!(io::stderr(), "heapsee-agent: {}", render::one_line(sentence));
+}
+
+/// The same, if talk is wanted.
+fn talk(quiet: Quiet, sentence: &str) {
+    if !quiet.quiet {
+        say(sentence);
+    }
 }
 
 /// Where the store is: `given`, else from the environment.

@@ -1,14 +1,15 @@
 //! `heapsee-agent prune`: deletes what the limits want deleted, once, without the daemon (schema
 //! `heapsee.agent.prune/1`).
 
-use std::io::{self, Write};
+use std::io;
 
 use serde::Serialize;
 
-use super::{host_name, json, print, store_path};
+use super::{json, print, say, store_path};
 use crate::cli::PruneArgs;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::host;
 use crate::intake::catalog::Catalog;
 use crate::render;
 use crate::retention::{Keeper, Outcome};
@@ -16,8 +17,8 @@ use crate::retention::{Keeper, Outcome};
 /// Runs the command.
 pub fn run(args: &PruneArgs) -> Result<(), Failure> {
     let config = Config::load(&args.config).map_err(|error| error.into_failure())?;
-    let root = store_path(Some(args.store.as_deref().unwrap_or(&config.store.directory)))?;
-    let host = host_name();
+    let root = store_path(Some(args.place.store.as_deref().unwrap_or(&config.store.directory)))?;
+    let host = host::name();
     let unreadable =
         |error: io::Error| Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", root.display()));
     let catalog = Catalog::read(&root, &host).map_err(unreadable)?;
@@ -26,7 +27,7 @@ pub fn run(args: &PruneArgs) -> Result<(), Failure> {
     let outcome = outcome.map_err(unreadable)?;
     report(args, &outcome)?;
     if let Some(words) = outcome.exceeded() {
-        talk(&format!("what is left is pinned or not yet shipped, though {words}"));
+        say(&format!("what is left is pinned or not yet shipped, though {words}"));
     }
     match outcome.stuck.first() {
         Some((path, why)) => {
@@ -59,7 +60,7 @@ fn report(args: &PruneArgs, outcome: &Outcome) -> Result<(), Failure> {
         bytes: *bytes,
         reason: reason.to_string(),
     });
-    if args.output.json {
+    if args.output.format.json {
         let exceeded = outcome.exceeded.iter().map(ToString::to_string).collect();
         let report =
             Report { schema: "heapsee.agent.prune/1", dry_run: args.output.dry_run, deleted: rows.collect(), exceeded };
@@ -69,9 +70,4 @@ fn report(args: &PruneArgs, outcome: &Outcome) -> Result<(), Failure> {
         .map(|row| format!("{}  {}: {}\n", render::one_line(&row.path), render::bytes(row.bytes), row.reason))
         .collect();
     print(lines.as_bytes())
-}
-
-fn talk(sentence: &str) {
-    // Nobody left to read it is no error.
-    let _ = writeln!(io::stderr(), "heapsee-agent: {}", render::one_line(sentence));
 }

@@ -1,15 +1,15 @@
 //! `heapsee-agent ship`: sends what is not yet shipped, once, without the daemon (schema `heapsee.agent.ship/1`).
 
-use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{host_name, json, print, store_path};
+use super::{json, print, store_path, talk};
 use crate::cli::ShipArgs;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::host;
 use crate::intake::catalog::{Catalog, Entry};
 use crate::intake::store;
 use crate::render;
@@ -35,12 +35,12 @@ pub fn run(args: &ShipArgs) -> Result<(), Failure> {
         }
     };
     let of_config = config.as_ref().map(|config| config.store.directory.as_path());
-    let root = store_path(args.store.as_deref().or(of_config))?;
-    let host = host_name();
+    let root = store_path(args.place.store.as_deref().or(of_config))?;
+    let host = host::name();
     let catalog = Catalog::read(&root, &host)
         .map_err(|error| Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", root.display())))?;
     for (path, why) in &catalog.strange {
-        talk(args, &format!("{} is no collected dump: {why}; it was left alone", path.display()));
+        talk(args.talk, &format!("{} is no collected dump: {why}; it was left alone", path.display()));
     }
     let waiting: Vec<&Entry> = catalog.entries.iter().filter(|entry| entry.shipped.is_none()).collect();
     let mut shipper = Shipper::open(&options)?;
@@ -126,7 +126,7 @@ impl Work<'_> {
             if is_final || Instant::now() + pause > self.deadline {
                 return Err(trouble);
             }
-            talk(self.args, &format!("{trouble}; trying again in {} s", pause.as_secs().max(1)));
+            talk(self.args.talk, &format!("{trouble}; trying again in {} s", pause.as_secs().max(1)));
             let until = Instant::now() + pause;
             while Instant::now() < until && !self.stop.requested() {
                 thread::sleep(until.saturating_duration_since(Instant::now()).min(LOOK));
@@ -140,7 +140,7 @@ impl Work<'_> {
         let of = format!("{shipped} of {} dumps are shipped", self.outcomes.len());
         let failed: Vec<&Outcome> = self.outcomes.iter().filter(|outcome| outcome.error.is_some()).collect();
         let Some(last) = failed.last() else {
-            talk(self.args, if self.outcomes.is_empty() { "everything is shipped already" } else { &of });
+            talk(self.args.talk, if self.outcomes.is_empty() { "everything is shipped already" } else { &of });
             return Ok(());
         };
         let exit = if last.stopped { Exit::Interrupted } else { Exit::Shipping };
@@ -157,17 +157,10 @@ struct Report<'a> {
 }
 
 fn report(args: &ShipArgs, outcomes: &[Outcome]) -> Result<(), Failure> {
-    if args.output.json {
+    if args.output.format.json {
         return print(&json(&Report { schema: "heapsee.agent.ship/1", dumps: outcomes })?);
     }
     let lines = outcomes.iter().filter(|outcome| args.output.dry_run || outcome.state == "shipped");
     let text: String = lines.map(|outcome| format!("{}\n", render::one_line(&outcome.destination))).collect();
     print(text.as_bytes())
-}
-
-fn talk(args: &ShipArgs, sentence: &str) {
-    if !args.quiet {
-        // Nobody left to read it is no error.
-        let _ = writeln!(io::stderr(), "heapsee-agent: {}", render::one_line(sentence));
-    }
 }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{host_name, json, print, store_path};
+use super::{json, print, store_path};
 use crate::cli::SweepArgs;
 use crate::config::Config;
 use crate::discovery::{Scope, scan};
 use crate::exit::{Exit, Failure};
+use crate::host;
 use crate::intake::source::Directory;
 use crate::render;
 use crate::sweep::{Leftover, Living, of_directory, of_store, remove};
@@ -19,11 +20,11 @@ use crate::sweep::{Leftover, Living, of_directory, of_store, remove};
 pub fn run(args: &SweepArgs) -> Result<(), Failure> {
     let config = args.config.as_deref().map(Config::load).transpose().map_err(|error| error.into_failure())?;
     let of_config = config.as_ref().map(|config| config.store.directory.as_path());
-    let root = store_path(args.store.as_deref().or(of_config))?;
+    let root = store_path(args.place.store.as_deref().or(of_config))?;
     let living = Living::look()
         .map_err(|error| Failure::new(Exit::Permission, format!("/proc cannot be read: {error}; is it mounted?")))?;
     let mut sweep = Sweep { dry_run: args.output.dry_run, rows: Vec::new(), problems: Vec::new() };
-    let of_store = of_store(&root, &host_name(), &living)
+    let of_store = of_store(&root, &host::name(), &living)
         .map_err(|error| Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", root.display())))?;
     for leftover in &of_store {
         sweep.take(leftover, remove);
@@ -104,7 +105,7 @@ struct Report<'a> {
 }
 
 fn report(args: &SweepArgs, sweep: &Sweep) -> Result<(), Failure> {
-    if args.output.json {
+    if args.output.format.json {
         let (removed, problems) = (&sweep.rows[..], &sweep.problems[..]);
         return print(&json(&Report {
             schema: "heapsee.agent.sweep/1",

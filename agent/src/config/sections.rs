@@ -10,6 +10,7 @@ use super::values::{
     Amount, DURATION, PERCENT, SIZE, SIZE_OR_PERCENT, amount, duration, percent, size, some_duration, some_size,
 };
 use crate::intake::seal;
+use crate::trigger::LONGEST;
 
 const PATH: &str = "an absolute path in quotes";
 
@@ -28,6 +29,8 @@ pub struct Agent {
     pub log_json: bool,
     /// How long a dump may make no progress.
     pub dump_timeout: Duration,
+    /// How long a dump may take at all.
+    pub dump_limit: Duration,
 }
 
 /// `[limits]`: what keeps dumps from hurting the host.
@@ -144,13 +147,17 @@ pub struct Metrics {
 
 /// Reads `[agent]`.
 pub fn agent(table: Option<&Table<'_>>) -> Agent {
+    let dump_time = |key, default: Duration| {
+        time(table, key, default.as_secs(), |time| (1..=86_400).contains(&time.as_secs()), "1s to 1d")
+    };
     Agent {
         poll: time(table, "poll", 5, |time| (1..=3600).contains(&time.as_secs()), "1s to 1h"),
         state: path(table, "state").unwrap_or_else(|| "/var/lib/heapsee/agent".into()),
         socket: path(table, "socket").unwrap_or_else(|| "/run/heapsee/agent.sock".into()),
         dry_run: table.and_then(|table| table.boolean("dry_run")).unwrap_or(false),
         log_json: choice(table, "log", &["text", "json"]) == Some("json"),
-        dump_timeout: time(table, "dump_timeout", 60, |time| (1..=86_400).contains(&time.as_secs()), "1s to 1d"),
+        dump_timeout: dump_time("dump_timeout", Duration::from_secs(60)),
+        dump_limit: dump_time("dump_limit", LONGEST),
     }
 }
 

@@ -12,6 +12,7 @@ socket = "/run/x.sock"
 dry_run = true
 log = "json"
 dump_timeout = "2m"
+dump_limit = "3h"
 
 [limits]
 cooldown = "1h"

@@ -7,6 +7,7 @@ mod keep;
 mod log;
 mod metrics;
 mod observer;
+mod room;
 mod status;
 mod taker;
 
@@ -14,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -26,10 +27,11 @@ use tracing::{error, info, warn};
 
 pub use control::{Request, ask};
 
+use crate::armed::open_pidfd;
 use crate::config::{Config, LoadError};
 use crate::discovery::{Process, named};
 use crate::exit::{Exit, Failure};
-use crate::intake::source::Directory;
+use crate::host;
 use crate::pipeline::Pipeline;
 use crate::render;
 use crate::rules::{Decision, Engine, Id, Look, Order, State};
@@ -38,6 +40,7 @@ use control::{Reply, Socket};
 use keep::{Found, Keep};
 use metrics::Metrics;
 use observer::Observer;
+use room::Room;
 use status::Past;
 use taker::{Ended, Job};
 
@@ -54,6 +57,16 @@ pub enum Event {
     Asked(Request, Sender<Reply>),
     /// An order has ended.
     Ended(Box<Ended>),
+}
+
+/// An order that is being carried out.
+struct Taking {
+    thread: JoinHandle<()>,
+    number: u64,
+    /// Since when its dump is being stored.
+    storing: Arc<OnceLock<Instant>>,
+    /// Whether it was said that this takes long.
+    is_told: bool,
 }
 
 /// The daemon.
@@ -73,7 +86,8 @@ struct Daemon {
     /// When it last looked, in milliseconds since boot; 0: not yet.
     looked: Arc<AtomicU64>,
     last: Option<Look>,
-    taking: Option<JoinHandle<()>>,
+    room: Room,
+    taking: Option<Taking>,
     turns: Option<JoinHandle<()>>,
     /// Who waits for the end of which order.
     waiting: HashMap<u64, Sender<Reply>>,
@@ -89,11 +103,11 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     log::start(log::Style::of(config.agent.log_json));
     let signals = |error| Failure::new(Exit::Store, format!("signals cannot be caught: {error}"));
     let stop = Stop::without_signals().map_err(signals)?;
-    can_collect()?;
+    can_hold_processes()?;
     let (sender, events) = channel();
     catch_signals(sender.clone()).map_err(signals)?;
     let keep = Keep::open(&config.agent.state)?;
-    let pipeline = Arc::new(Pipeline::open(Arc::clone(&config), host_name())?);
+    let pipeline = Arc::new(Pipeline::open(Arc::clone(&config), host::name())?);
     let metrics = Arc::new(Metrics::new(&pipeline));
     let socket = Socket::listen(&config.agent.socket, sender.clone())?;
     let state = found(&keep);
@@ -112,6 +126,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         seen: Arc::default(),
         looked: Arc::default(),
         last: None,
+        room: Room::default(),
         taking: None,
         turns: None,
         waiting: HashMap::new(),
@@ -128,7 +143,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     tell(&[NotifyState::Stopping]);
     daemon.stop.request();
     if let Some(taking) = daemon.taking.take() {
-        let _ = taking.join();
+        let _ = taking.thread.join();
     }
     if let Some(turns) = daemon.turns.take() {
         turns.thread().unpark();
@@ -139,10 +154,10 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     outcome
 }
 
-/// Where no dump directory can be opened at all, that is said when the agent is set up, and not when a dump is needed.
-fn can_collect() -> Result<(), Failure> {
-    Directory::look(Path::new("/"), None).map(drop).map_err(|error| {
-        Failure::new(Exit::Permission, format!("no dump directory can be opened: {error}; let the agent have it"))
+/// Where no process can be held at all, that is said when the agent is set up, and not when a dump is needed.
+fn can_hold_processes() -> Result<(), Failure> {
+    open_pidfd(std::process::id()).map(drop).map_err(|refusal| {
+        Failure::new(Exit::Permission, format!("no worker can be asked for a dump: {refusal}; let the agent have it"))
     })
 }
 
@@ -188,10 +203,6 @@ fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 impl Daemon {
     fn hello(&self) {
         let rules = self.config.rules.len();
@@ -234,8 +245,8 @@ impl Daemon {
             ));
         }
         // One that is done has sent its event, which was taken in before this.
-        if let Some(taking) = self.taking.take_if(|taking| taking.is_finished()) {
-            let _ = taking.join();
+        if let Some(taking) = self.taking.take_if(|taking| taking.thread.is_finished()) {
+            let _ = taking.thread.join();
             error!("the thread that was taking a dump has died");
             self.metrics.running.set(0);
             if let Some(number) = self.engine.running().map(|order| order.number) {
@@ -327,7 +338,8 @@ impl Daemon {
             }
         };
         let fattest = look.workers.iter().map(|worker| worker.rss).max().unwrap_or(0);
-        look.host.store_full = self.pipeline.room(fattest / 4).err();
+        look.host.store_full = self.room.missing(&self.pipeline, fattest / 4);
+        self.watch_store();
         self.looked.store(look.now.0, Ordering::Relaxed);
         if self.observer.has_scanned() {
             *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.observer.processes());
@@ -372,12 +384,28 @@ impl Daemon {
             self.waiting.remove(&order.number);
             return;
         };
-        let job = Job { order, process, config: Arc::clone(&self.config) };
+        let (number, storing) = (order.number, Arc::default());
+        let job = Job { order, process, config: Arc::clone(&self.config), storing: Arc::clone(&storing) };
         let (pipeline, stop, sender) = (Arc::clone(&self.pipeline), self.stop.clone(), self.sender.clone());
-        self.taking = Some(thread::spawn(move || {
+        let thread = thread::spawn(move || {
             // Nobody is left to hear it only if the program is ending.
             let _ = sender.send(Event::Ended(Box::new(job.run(&pipeline, &stop))));
-        }));
+        });
+        self.taking = Some(Taking { thread, number, storing, is_told: false });
+    }
+
+    /// Says once that a dump takes long to store.
+    fn watch_store(&mut self) {
+        let Some(taking) = self.taking.as_mut().filter(|taking| !taking.is_told) else { return };
+        let patience = self.config.agent.dump_timeout;
+        if let Some(time) = taking.storing.get().map(Instant::elapsed).filter(|time| *time > patience) {
+            taking.is_told = true;
+            let (number, time) = (taking.number, render::age(time));
+            warn!(
+                number, %time,
+                "a dump takes long to store: is the store's disk slow? It is waited for, and the workers are looked at"
+            );
+        }
     }
 
     fn ended(&mut self, ended: Ended) {
@@ -411,7 +439,7 @@ impl Daemon {
         }
         if let Some(taking) = self.taking.take() {
             // It has sent its last event.
-            let _ = taking.join();
+            let _ = taking.thread.join();
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
+use heapsee_format::control::ControlView;
 use rustix::time::{ClockId, clock_gettime};
 use tracing::debug;
 
@@ -91,6 +92,7 @@ impl Known {
             armed: view.is_some(),
             dumping: view.is_some_and(|view| view.started > view.finished),
             finished: view.map_or(0, |view| view.finished),
+            published: view.map_or(0, ControlView::outcomes),
             rss,
             pss: wants_pss.then(|| procfs::pss(process.pid).ok()).flatten(),
             requests: (process.server == Some(Server::Uwsgi)).then(|| requests.get(&own_pid).copied()).flatten(),
@@ -170,11 +172,12 @@ impl Observer {
         let processes = scan_knowing(Scope::Workers, &armed)?;
         for process in processes {
             let mut known = match before.remove(&id(&process)) {
-                // A process may have become another program since, or moved.
+                // A process may have become another program since.
                 Some(known) if known.process.argv == process.argv => {
                     // One that is no longer armed may have been armed anew, with another control block.
                     let worker = if known.is_held() { known.worker } else { None };
-                    Known { process, worker, ..known }
+                    // And it may have been moved: service managers do that when they have started it.
+                    Known { worker, group: cgroup::of(process.pid), process, ..known }
                 }
                 _ => Known::new(process),
             };

@@ -2,7 +2,7 @@
 //! handed to the pipeline.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::armed::{Refusal, Worker};
@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::render;
 use crate::rules::{Done, Order};
 use crate::stop::Stop;
-use crate::trigger::take_dump;
+use crate::trigger::{Patience, take_dump};
 
 /// What is needed to carry out an order.
 pub struct Job {
@@ -26,6 +26,8 @@ pub struct Job {
     pub process: Process,
     /// The configuration when it was ordered.
     pub config: Arc<Config>,
+    /// Since when there is a dump that is being stored.
+    pub storing: Arc<OnceLock<Instant>>,
 }
 
 /// How it ended.
@@ -84,7 +86,11 @@ impl Job {
         self.check_disk(&directory).map_err(failed)?;
         pipeline.room(self.process.status.rss / 4).map_err(|why| failed(Failure::new(Exit::Store, why)))?;
         let progress = Progress::new(true);
-        let published = take_dump(&worker, self.config.agent.dump_timeout, stop, &progress).map_err(failed)?;
+        let agent = &self.config.agent;
+        let patience = Patience { silence: agent.dump_timeout, whole: agent.dump_limit };
+        let published = take_dump(&worker, patience, stop, &progress).map_err(failed)?;
+        // Set once, by this thread.
+        let _ = self.storing.set(Instant::now());
         let submission = Submission {
             directory: &directory,
             published: &published,

@@ -189,7 +189,7 @@ impl Parts {
         for (i, entry) in table.iter().enumerate() {
             let parent = by_pid.get(&entry.stat.parent).map(|&parent| &table[parent]);
             let of_parent = parent.and_then(|parent| parent.recognised.as_ref()).map(|found| found.server);
-            if server[i].is_none() && of_parent == Some(Server::Uvicorn) && is_spawned_child(&entry.argv) {
+            if server[i].is_none() && of_parent.is_some_and(Server::spawns) && is_spawned_child(&entry.argv) {
                 server[i] = of_parent;
             }
         }

@@ -1,8 +1,8 @@
 //! Recognising a Python server by the command line (or the title) of its processes. Pure: it reads no `/proc`.
 //!
-//! gunicorn, uWSGI and celery fork their workers, which then share the master's command line unless setproctitle gives
-//! them titles; uvicorn's workers are started afresh by multiprocessing. Who is whose master is seen only from the
-//! tree, in the module above.
+//! gunicorn, uWSGI, celery and rq fork their workers, which then share the master's command line unless setproctitle gives
+//! them titles; those of uvicorn, hypercorn and granian are started by multiprocessing, afresh or not; waitress has none.
+//! Who is whose master is seen only from the tree, in the module above.
 
 use serde::Serialize;
 
@@ -18,6 +18,14 @@ pub enum Server {
     Celery,
     /// uvicorn without gunicorn.
     Uvicorn,
+    /// hypercorn.
+    Hypercorn,
+    /// granian.
+    Granian,
+    /// waitress.
+    Waitress,
+    /// A worker of rq.
+    Rq,
 }
 
 impl Server {
@@ -28,7 +36,16 @@ impl Server {
             Server::Uwsgi => "uwsgi",
             Server::Celery => "celery",
             Server::Uvicorn => "uvicorn",
+            Server::Hypercorn => "hypercorn",
+            Server::Granian => "granian",
+            Server::Waitress => "waitress",
+            Server::Rq => "rq",
         }
+    }
+
+    /// Whether its workers are started by multiprocessing.
+    pub fn spawns(self) -> bool {
+        matches!(self, Server::Uvicorn | Server::Hypercorn | Server::Granian)
     }
 }
 
@@ -64,7 +81,19 @@ pub fn recognise(argv: &[String]) -> Option<Recognised> {
                 let app = option(arguments, &["-n", "--name"]).or_else(|| positional_app(arguments));
                 Some(Recognised { server: Server::Gunicorn, hint: Hint::None, app })
             }
-            "uvicorn" => Some(Recognised { server: Server::Uvicorn, hint: Hint::None, app: positional_app(arguments) }),
+            "uvicorn" | "hypercorn" | "granian" | "waitress" | "waitress-serve" => {
+                let server = match program {
+                    "uvicorn" => Server::Uvicorn,
+                    "hypercorn" => Server::Hypercorn,
+                    "granian" => Server::Granian,
+                    _ => Server::Waitress,
+                };
+                Some(Recognised { server, hint: Hint::None, app: positional_app(arguments) })
+            }
+            "rq" | "rqworker" if program == "rqworker" || arguments.iter().any(|word| word.starts_with("worker")) => {
+                let app = option(arguments, &["-n", "--name"]);
+                Some(Recognised { server: Server::Rq, hint: Hint::None, app })
+            }
             "celery" if arguments.iter().any(|argument| argument == "worker") => {
                 let app = option(arguments, &["-A", "--app"]);
                 Some(Recognised { server: Server::Celery, hint: Hint::None, app })
@@ -241,6 +270,19 @@ mod tests {
         check("gunicorn -c python:conf.prod -n shop shop.wsgi:application", "gunicorn None shop");
         check("gunicorn -w 4", "gunicorn None -");
         check("/usr/bin/python3 -m uvicorn app.main:app --host 0.0.0.0 --workers 2", "uvicorn None app.main:app");
+        check(
+            "/usr/bin/python3 /venv/bin/hypercorn --bind unix:/run/x app.main:app -w 2",
+            "hypercorn None app.main:app",
+        );
+        check(
+            "/venv/bin/python /venv/bin/granian --interface wsgi --workers 2 shop.wsgi:app",
+            "granian None shop.wsgi:app",
+        );
+        check("/venv/bin/python /venv/bin/waitress-serve --port=8041 shop.wsgi:app", "waitress None shop.wsgi:app");
+        check("python3 -m waitress --call shop.wsgi:make", "waitress None shop.wsgi:make");
+        check("/usr/bin/python3 /venv/bin/rq worker --name mail high default", "rq None mail");
+        check("/usr/bin/python3 /venv/bin/rq worker-pool high", "rq None -");
+        check("/usr/bin/python3 /venv/bin/rq info", "nothing");
         check("/usr/bin/python3 /usr/bin/celery -A proj worker -c 4", "celery None proj");
         check("python3 -m celery worker --app=proj.tasks", "celery None proj.tasks");
         check("/usr/bin/python3 /usr/bin/celery -A proj beat", "nothing");

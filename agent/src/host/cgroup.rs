@@ -6,6 +6,7 @@ use std::path::Path;
 
 use heapsee_format::cgroup::{self, Limit, MemoryGroup};
 
+use super::namespace;
 use crate::procfs;
 use crate::rules::{Events, Group};
 
@@ -22,7 +23,11 @@ pub struct Membership {
 
 /// The cgroup of process `pid`; that of nobody, the root, if it cannot be read.
 pub fn of(pid: u32) -> Membership {
-    parse(&fs::read_to_string(procfs::path(pid, "cgroup")).unwrap_or_default())
+    let mut found = parse(&fs::read_to_string(procfs::path(pid, "cgroup")).unwrap_or_default());
+    if let Some(path) = namespace::path_in_mount(&found.memory) {
+        found.memory.path = path;
+    }
+    found
 }
 
 impl Membership {

@@ -1,11 +1,17 @@
 //! What the kernel says of the host and its cgroups: memory, pressure, limits. It judges nothing.
 
 pub mod cgroup;
+mod namespace;
 mod uwsgi;
 
 use std::fs;
 
 pub use uwsgi::requests;
+
+/// The host's name.
+pub fn name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
 
 /// Memory that is available, and all there is, in bytes.
 pub fn memory() -> Option<(u64, u64)> {

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod copy;
 pub mod found;
 pub mod manifest;
+mod rooted;
 pub mod seal;
 pub mod source;
 pub mod store;

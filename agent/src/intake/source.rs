@@ -17,17 +17,16 @@ use std::time::{Duration, SystemTime};
 
 use heapsee_format::meta::{self, Meta};
 use heapsee_format::naming::{SIDECAR_SUFFIX, parse_dump_name};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::rooted::open_directory;
 use crate::armed::{Refusal, Worker, user_name};
 use crate::exit::{Exit, Failure};
 use crate::procfs;
 
 /// A sidecar is shorter than [`meta::SIZE_LIMIT`]; this leaves room for a version with a larger one.
 const SIDECAR_LIMIT: u64 = 8 * meta::SIZE_LIMIT as u64;
-/// openat2 asks to be called again when something in the path was renamed meanwhile.
-const OPEN_RETRIES: u32 = 16;
 /// How often the lock of a directory is asked for.
 const LOCK_RETRIES: u32 = 20;
 
@@ -101,14 +100,13 @@ impl Directory {
     /// Opens the dump directory of a worker that is armed (and alive: a `/proc/PID` of another would mislead).
     pub fn open(worker: &Worker) -> Result<Directory, Failure> {
         let path = PathBuf::from(&worker.view.directory);
-        let opened = open_in_root(worker.pid, &path);
+        let opened = open_directory(worker.pid, &path);
         if worker.has_exited() {
             return Err(Refusal::Gone.into_failure(worker.pid));
         }
         let fd = opened.map_err(|error| {
             let (exit, advice) = match error.kind() {
                 io::ErrorKind::PermissionDenied => (Exit::Permission, "run as root or as the worker's user"),
-                io::ErrorKind::Unsupported => (Exit::Permission, "let the agent have it"),
                 _ => (Exit::DumpFailed, "create it, or install with another: install_memory_dumper(directory=…)"),
             };
             let shown = path.display();
@@ -127,8 +125,8 @@ impl Directory {
     /// its own path. It takes no lock.
     pub fn look(path: &Path, worker: Option<(u32, u32)>) -> io::Result<Directory> {
         let (fd, elsewhere) = match worker {
-            Some((pid, _)) => (open_in_root(pid, path)?, namespace(pid) != namespace(std::process::id())),
-            None => (open_in_root(std::process::id(), path)?, false),
+            Some((pid, _)) => (open_directory(pid, path)?, namespace(pid) != namespace(std::process::id())),
+            None => (open_directory(std::process::id(), path)?, false),
         };
         let worker = worker.map(|(pid, uid)| Owner { pid, uids: vec![uid] });
         Ok(Directory { fd, path: path.to_owned(), worker, elsewhere, _lock: None })
@@ -349,30 +347,6 @@ fn share(directory: &OwnedFd) -> Option<File> {
         thread::sleep(Duration::from_millis(5));
     }
     None
-}
-
-/// Opens a directory by its path in the mount namespace, and under the root, of process `pid`.
-///
-/// An absolute symbolic link on the way must lead to where it leads the worker, not to where it would lead us.
-fn open_in_root(pid: u32, path: &Path) -> io::Result<OwnedFd> {
-    if !path.is_absolute() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "its path is not absolute"));
-    }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(procfs::path(pid, "root"), flags, Mode::empty())?;
-    for _ in 0..OPEN_RETRIES {
-        match rustix::fs::openat2(root.as_fd(), path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-            Err(Errno::AGAIN) => thread::sleep(Duration::from_millis(1)),
-            // It has no reason of its own to say EPERM: so do filters of system calls.
-            Err(Errno::NOSYS | Errno::PERM) => {
-                let what = "openat2 cannot be had, which needs Linux 5.6 or newer and that nothing takes it away, as \
-                            systemd's RestrictSUIDSGID and old container runtimes do";
-                return Err(io::Error::new(io::ErrorKind::Unsupported, what));
-            }
-            opened => return Ok(opened?),
-        }
-    }
-    Err(Errno::AGAIN.into())
 }
 
 fn namespace(pid: u32) -> Option<PathBuf> {

@@ -375,7 +375,8 @@ impl Engine {
             Some(worker) if worker.dumping => return,
             // Not known yet, which may only mean that its block was just being written; not to be waited for for ever.
             Some(worker) if !worker.armed && look.now.since(running.since) <= self.limits.patience => return,
-            Some(worker) if worker.finished > running.finished => Done::Dumped,
+            // Whoever else had one made meanwhile: the first was the order's.
+            Some(worker) if worker.has_published(running.finished + 1) => Done::Dumped,
             Some(_) => Done::Failed,
         };
         self.done(running.order.number, outcome, look.now);

@@ -67,7 +67,8 @@ enum Step {
     Shrink(usize),
     Die(usize),
     Disarm(usize, bool),
-    Ends(Done),
+    /// The dump that is under way ends so; of a failure, whether the worker has counted it.
+    Ends(Done, bool),
     DumpByHand(usize),
     Crash,
     Pause(bool),
@@ -90,7 +91,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..6usize).prop_map(Step::Shrink),
         1 => (0..6usize).prop_map(Step::Die),
         1 => (0..6usize, any::<bool>()).prop_map(|(worker, armed)| Step::Disarm(worker, armed)),
-        6 => prop_oneof![4 => Just(Done::Dumped), 1 => Just(Done::Failed)].prop_map(Step::Ends),
+        6 => (prop_oneof![4 => Just(Done::Dumped), 1 => Just(Done::Failed)], any::<bool>())
+            .prop_map(|(done, counts)| Step::Ends(done, counts)),
         1 => (0..6usize).prop_map(Step::DumpByHand),
         1 => Just(Step::Crash),
         1 => any::<bool>().prop_map(Step::Pause),
@@ -117,6 +119,14 @@ struct Real {
     /// The same, before the order that is running.
     dumped_before: Option<Moment>,
     failed: bool,
+}
+
+impl Real {
+    /// As the worker itself counts its dumps.
+    fn count(&mut self, is_published: bool) {
+        self.seen.finished += 1;
+        self.seen.published = self.seen.published << 1 | u64::from(is_published);
+    }
 }
 
 /// The host, and the agent on it.
@@ -178,6 +188,7 @@ impl World {
             armed: true,
             dumping: false,
             finished: 0,
+            published: 0,
             rss: 300_000_000,
             pss: None,
             requests: None,
@@ -204,9 +215,9 @@ impl World {
                 self.workers[i] = self.worker(i);
             }
             Step::Disarm(i, armed) => self.workers[i].seen.armed = armed,
-            Step::Ends(done) => self.end(done),
+            Step::Ends(done, counts) => self.end(done, counts),
             Step::DumpByHand(i) if self.workers[i].seen.armed && !self.workers[i].seen.dumping => {
-                self.workers[i].seen.finished += 1;
+                self.workers[i].count(true);
                 self.workers[i].dumped = Some(self.now);
             }
             Step::DumpByHand(_) => {}
@@ -268,12 +279,14 @@ impl World {
     }
 
     /// The dump that is under way ends, and the agent learns of it if it is the one that ordered it.
-    fn end(&mut self, done: Done) {
+    fn end(&mut self, done: Done, counts: bool) {
         let Some((order, told)) = self.running.take() else { return };
         let now = self.now;
         if let Some(worker) = self.workers.iter_mut().find(|worker| worker.seen.id == order.worker) {
             worker.seen.dumping = false;
-            worker.seen.finished += u64::from(done == Done::Dumped);
+            if done == Done::Dumped || counts {
+                worker.count(done == Done::Dumped);
+            }
             worker.failed = done == Done::Failed;
             if done == Done::Failed {
                 worker.had &= order.campaign.is_none_or(|(number, _)| number != 1);
@@ -345,7 +358,7 @@ impl World {
         let waited = ordered.map(|at| self.now.since(at));
         let is_unknown = self.workers.iter().any(|worker| worker.seen.id == order.worker && !worker.seen.armed);
         prop_assert!(is_unknown && waited > Some(PATIENCE), "given up after {waited:?}: {order:?}");
-        self.end(Done::Failed);
+        self.end(Done::Failed, false);
         Ok(())
     }
 
@@ -443,7 +456,7 @@ proptest! {
 fn a_dump_by_hand_counts_right_after_a_failure() {
     let mut world = World::new();
     world.look().unwrap();
-    let steps = [Step::Grow(4, 701), Step::Nothing, Step::Nothing, Step::Crash, Step::Ends(Done::Failed)];
+    let steps = [Step::Grow(4, 701), Step::Nothing, Step::Nothing, Step::Crash, Step::Ends(Done::Failed, false)];
     for step in steps.into_iter().chain([Step::DumpByHand(4)]).chain((0..130).map(|_| Step::Nothing)) {
         world.apply(step).unwrap();
         world.look().unwrap_or_else(|error| panic!("{error}"));
@@ -458,22 +471,23 @@ fn a_day_of_thousands_of_lives() {
     let looks = 24 * 3600 / 5;
     let mut lives = 0;
     for i in 0..looks {
-        let worker = &mut world.workers[i % 6];
+        let at = i % 6;
+        let worker = &mut world.workers[at];
         worker.seen.rss += 20_000_000;
-        // A worker lives until it has both its dumps, and then some.
-        let done = worker.seen.finished >= 2;
-        if done {
-            let i = i % 6;
-            world.apply(Step::Die(i)).unwrap();
+        // One service's workers live until they have both their dumps, and then some; the other's are soon recycled.
+        if worker.seen.service == "lms" || worker.seen.finished >= 2 {
+            world.apply(Step::Die(at)).unwrap();
             lives += 1;
         }
-        world.apply(Step::Ends(Done::Dumped)).unwrap();
+        world.apply(Step::Ends(Done::Dumped, true)).unwrap();
         if i % 997 == 0 {
             world.apply(Step::Crash).unwrap();
         }
         world.look().unwrap_or_else(|error| panic!("{error}"));
     }
-    assert!(lives > 100, "{lives}");
+    assert!(lives > 5000, "{lives}");
+    let fat = world.orders.iter().filter(|(service, ..)| service == "shop").count();
+    assert!(fat > 200, "{fat}");
     assert!((46..=49).contains(&world.nightly.len()), "{}", world.nightly.len());
     // What is remembered does not grow with time.
     let state = serde_json::to_string(world.engine.state()).unwrap();

@@ -44,7 +44,7 @@ pub struct Seen {
     pub app: String,
     /// Workers of one service have the same.
     pub service: String,
-    /// `gunicorn`, `uwsgi`, `celery`, `uvicorn`.
+    /// `gunicorn`, `uwsgi`, `celery`, …: the name of a `Server`.
     pub server: Option<String>,
     /// The systemd unit.
     pub unit: Option<String>,
@@ -64,6 +64,8 @@ pub struct Seen {
     pub dumping: bool,
     /// How many dumps of it have ended, in whatever way.
     pub finished: u64,
+    /// Of the last 64 of those, whether each was published: the lowest bit is the last one's.
+    pub published: u64,
     /// Resident set in bytes.
     pub rss: u64,
     /// Proportional set size in bytes, if it was read.
@@ -75,6 +77,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether the dump of that number was published, if it is not too long ago to be known: then it is taken for it.
+    pub fn has_published(&self, number: u64) -> bool {
+        self.finished.checked_sub(number).is_some_and(|later| later >= 64 || self.published >> later & 1 == 1)
+    }
+
     /// Whether a rule's selection means it.
     pub fn is_meant(&self, select: &Select) -> bool {
         Select::fits(&select.app, [&*self.app])

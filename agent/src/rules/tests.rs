@@ -33,6 +33,7 @@ fn worker(pid: u32, rss: u64) -> Seen {
         armed: true,
         dumping: false,
         finished: 0,
+        published: 0,
         rss,
         pss: None,
         requests: None,
@@ -236,4 +237,30 @@ fn selections_mean_what_they_say() {
         assert!(!fits(select, &seen), "{select}");
     }
     assert!(!fits("label = '*'", &worker(1, 5)), "what is not there fits no pattern");
+}
+
+/// An order is given, the agent restarted, and the worker is found as `then` has it: whether it is tried again.
+fn is_tried_again_after_a_restart(then: impl FnOnce(&mut Seen)) -> bool {
+    let mut engine = engine("cooldown = '1s'", FAT);
+    let mut fat = Seen { finished: 3, published: 0b111, ..worker(1, 2 * GIGABYTE) };
+    assert_eq!(ordered(&engine.look(&look(1000, &[fat.clone()]))), Some(1));
+    let config = config("cooldown = '1s'", FAT);
+    let mut engine = Engine::new(config.rules, config.limits, false, engine.state().clone());
+    then(&mut fat);
+    engine.look(&look(1005, &[fat.clone()]));
+    assert!(engine.running().is_none(), "how it ended is known");
+    ordered(&engine.look(&look(1200, &[fat]))).is_some()
+}
+
+#[test]
+fn after_a_restart_the_orders_own_dump_counts_and_no_other() {
+    let after = |finished, published| {
+        is_tried_again_after_a_restart(|seen| (seen.finished, seen.published) = (finished, published))
+    };
+    assert!(!after(4, 0b1111), "it was published");
+    assert!(after(4, 0b1110), "it failed");
+    assert!(after(5, 0b11101), "it failed, and somebody had another one made");
+    assert!(!after(5, 0b11110), "it was published, and somebody else's failed");
+    assert!(after(3, 0b111), "it was never asked for");
+    assert!(!after(3 + 65, 0), "too long ago to be known");
 }

@@ -20,14 +20,31 @@ struct MemoryGroup {
 }
 
 impl MemoryGroup {
-    /// `None` where this user may make none, as in most containers.
+    /// `None` where this user may make none, as in most containers, which is said.
     fn make(name: &str) -> Option<MemoryGroup> {
+        let made = MemoryGroup::try_to_make(name);
+        possible("rules on cgroups (a user who may make cgroups)", made.is_some()).then_some(made).flatten()
+    }
+
+    fn try_to_make(name: &str) -> Option<MemoryGroup> {
         let name = format!("heapsee-test-{name}-{}", std::process::id());
         let is_v1 = Path::new("/sys/fs/cgroup/memory/memory.usage_in_bytes").exists();
         let directory = Path::new(if is_v1 { "/sys/fs/cgroup/memory" } else { "/sys/fs/cgroup" }).join(name);
         fs::create_dir(&directory).ok()?;
         let group = MemoryGroup { directory, is_v1 };
         group.limit(u64::MAX >> 1).then_some(group)
+    }
+
+    /// A group in it.
+    fn within(&self, name: &str) -> MemoryGroup {
+        let directory = self.directory.join(name);
+        fs::create_dir(&directory).unwrap();
+        MemoryGroup { directory, is_v1: self.is_v1 }
+    }
+
+    /// Moves a process into it.
+    fn take(&self, pid: u32) {
+        fs::write(self.directory.join("cgroup.procs"), pid.to_string()).unwrap();
     }
 
     /// Whether there is such a limit now.
@@ -95,4 +112,42 @@ fn a_group_near_its_limit_and_its_events() {
     group.meet_limit();
     agent.hear("rule=met");
     drop((fat, thin));
+}
+
+/// As in a container: the root of what it sees is its own group, while what is mounted is the whole hierarchy.
+#[test]
+fn an_agent_in_a_cgroup_namespace_sees_the_groups_of_others() {
+    let Some(group) = MemoryGroup::make("namespace") else { return };
+    let (own, pod) = (group.within("agent"), group.within("pod"));
+    let container = pod.within("container");
+    let fat = container.worker("in-a-pod", 75);
+    assert!(container.limit(LIMIT));
+    let select = format!("select = {{ cgroup = '/{}/pod/container' }}", group.name());
+    let site = Site::new(&format!("[[rule]]\nname = 'near'\ntrigger = 'cgroup'\nabove = '70%'\npolls = 2\n{select}\n"));
+    let mut agent = site.run_with(|command| {
+        let enter = "echo $$ >\"$0/cgroup.procs\" && exec unshare --cgroup \"$@\"";
+        let mut inside = Command::new("sh");
+        inside.args(["-c", enter]).arg(&own.directory).arg(command.get_program()).args(command.get_args());
+        *command = inside;
+    });
+    agent.hear("a dump is in the store");
+    assert_eq!(site.manifests()[0]["worker"]["pid"], fat.pid());
+    // Groups go before those that they are in.
+    agent.process.kill();
+    drop((fat, container, pod, own));
+}
+
+#[test]
+fn a_worker_that_is_moved_is_known_to_be_in_its_new_group() {
+    let Some(group) = MemoryGroup::make("moved") else { return };
+    let (before, after) = (group.within("before"), group.within("after"));
+    let worker = before.worker("is-moved", 1);
+    let rule = "[[rule]]\nname = 'old'\ntrigger = 'age'\nabove = '1s'\nselect = { cgroup = '*";
+    let site = Site::new(&format!("{rule}{}/after' }}\n", group.name()));
+    let mut agent = site.run();
+    site.looks(2);
+    assert!(worker.files().is_empty());
+    after.take(worker.pid());
+    agent.hear("a dump is in the store");
+    drop((worker, before, after));
 }

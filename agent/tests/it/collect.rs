@@ -195,7 +195,7 @@ fn a_worker_that_dies_leaves_its_dump_child_to_finish() {
 
 #[test]
 fn a_worker_of_another_user_can_be_dumped_by_root_and_by_that_user() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let worker = Worker::start(&["--uid", "65534", "--dumpable"]);
@@ -208,7 +208,7 @@ fn a_worker_of_another_user_can_be_dumped_by_root_and_by_that_user() {
 
 #[test]
 fn a_worker_that_root_started_and_that_changed_its_user_needs_root() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let worker = Worker::start(&["--uid", "65534"]);
@@ -230,9 +230,7 @@ fn agent_of_nobody(worker: &Worker) -> Agent {
 fn a_worker_in_a_container_is_reached() {
     // Its own mounts (the dump directory is a tmpfs that only it sees) and its own pids.
     let unshare = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
-    let can = Command::new("unshare").args(unshare).arg("true").output().is_ok_and(|out| out.status.success());
-    if !can {
-        eprintln!("this system lets no user make namespaces");
+    if !can_unshare(&unshare) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

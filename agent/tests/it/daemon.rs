@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::harness::*;
 
 /// A rule that means the workers of one test and no other.
-fn fat(title: &str, more: &str) -> String {
+pub fn fat(title: &str, more: &str) -> String {
     format!(
         "[[rule]]\nname = 'fat'\ntrigger = 'rss'\nabove = '40MB'\npolls = 2\nselect = {{ command = '*{title}*' }}\n{more}\n"
     )
@@ -32,7 +32,7 @@ impl Site {
         site
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -40,7 +40,7 @@ impl Site {
         self.path("store")
     }
 
-    fn config(&self) -> String {
+    pub fn config(&self) -> String {
         self.path("agent.toml").to_str().unwrap().to_owned()
     }
 
@@ -55,8 +55,18 @@ impl Site {
         fs::write(self.path("agent.toml"), text).unwrap();
     }
 
+    /// Adds a line to `[agent]`.
+    pub fn set_in_agent(&self, line: &str) {
+        let text = fs::read_to_string(self.config()).unwrap();
+        fs::write(self.config(), text.replace("[agent]\n", &format!("[agent]\n{line}\n"))).unwrap();
+    }
+
     pub fn run(&self) -> Agent {
-        let mut agent = Agent::start(Path::new("/nonexistent"), &["run", "--config", &self.config()]);
+        self.run_with(|_| {})
+    }
+
+    pub fn run_with(&self, change: impl FnOnce(&mut Command)) -> Agent {
+        let mut agent = Agent::start_with(Path::new("/nonexistent"), &["run", "--config", &self.config()], change);
         agent.hear("running version=");
         agent
     }
@@ -74,7 +84,7 @@ impl Site {
         status
     }
 
-    fn get(&self, page: &str) -> (String, String) {
+    pub fn get(&self, page: &str) -> (String, String) {
         let address = self.status()["metrics"].as_str().unwrap().to_owned();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -228,6 +238,21 @@ fn a_daemon_that_is_killed_in_a_dump_does_not_ask_for_another() {
 }
 
 #[test]
+fn a_dump_that_fails_while_no_daemon_runs_is_known_to_have_failed() {
+    let title = ["--title", "fails-meanwhile", "--megabytes", "50", "--hold", "walking", "--outcome", "failed"];
+    let mut worker = Worker::start(&title);
+    let site = Site::new(&fat("fails-meanwhile", ""));
+    let mut agent = site.run();
+    worker.expect("at walking");
+    agent.process.kill();
+    worker.go();
+    worker.expect("ended");
+    let mut agent = site.run();
+    agent.hear("the next try is in");
+    stop(agent);
+}
+
+#[test]
 fn a_daemon_that_is_stopped_in_a_dump_ends_and_leaves_the_dump_alone() {
     let mut worker = Worker::start(&["--title", "stopped-in-a-dump", "--megabytes", "50", "--hold", "walking"]);
     let site = Site::new(&fat("stopped-in-a-dump", ""));
@@ -268,6 +293,22 @@ fn a_failed_dump_is_told_and_not_repeated_at_once() {
     let (_, body) = site.get("/metrics");
     assert!(body.contains(r#"outcome="failed"} 1"#), "{body}");
     assert!(worker.files().is_empty());
+    stop(agent);
+}
+
+#[test]
+fn a_dump_that_never_ends_keeps_no_other_from_being_taken() {
+    let endless = Worker::start(&["--title", "that-never-ends", "--megabytes", "60", "--outcome", "endless"]);
+    let other = Worker::start(&["--title", "that-never-ends", "--megabytes", "50"]);
+    let site = Site::new(&fat("that-never-ends", ""));
+    site.set_in_agent("dump_limit = '2s'");
+    let mut agent = site.run();
+    agent.hear("has not ended after 2s");
+    agent.hear("a dump is in the store");
+    assert_eq!(site.manifests()[0]["worker"]["pid"], other.pid());
+    let (_, body) = site.get("/metrics");
+    assert!(body.contains(r#"outcome="timeout"} 1"#), "{body}");
+    assert!(endless.files().is_empty());
     stop(agent);
 }
 
@@ -356,8 +397,7 @@ fn health_and_metrics_are_served() {
 #[test]
 fn a_worker_in_a_container_is_dumped_by_rule() {
     let unshare = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
-    if !Command::new("unshare").args(unshare).arg("true").output().is_ok_and(|out| out.status.success()) {
-        eprintln!("this system lets no user make namespaces");
+    if !can_unshare(&unshare) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -39,6 +39,7 @@ NUMBERS = {
     "bytes": (112, "Q"),
     "gil_wait_ns": (120, "Q"),
     "pause_ns": (128, "Q"),
+    "outcomes": (3696, "Q"),
 }
 TEXTS = {
     "python": (144, 24),
@@ -142,7 +143,7 @@ def write(path, data):
 
 def end(outcome, **texts):
     page.set(**texts)
-    page.set(child_pid=0, outcome=outcome, state=0)
+    page.set(child_pid=0, outcome=outcome, state=0, outcomes=(page.get("outcomes") << 1 | (outcome == 1)) % 2**64)
     page.set(finished=page.get("started"))
     say("ended")
 
@@ -154,6 +155,10 @@ def dump():
     reach("snapshot")
     reach("walking")
     page.set(objects=options.objects, bytes=len(lines(options.objects)))
+    while options.outcome == "endless":
+        page.set(objects=page.get("objects") + 1, bytes=page.get("bytes") + 4096)
+        if select.select([0], [], [], 0.05)[0]:
+            hear()
     if options.outcome == "failed":
         end(2, last_error=options.reason)
         return
@@ -191,7 +196,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("directory")
 parser.add_argument("--signal", type=int, default=int(signal.SIGPROF))
 parser.add_argument("--objects", type=int, default=1000)
-parser.add_argument("--outcome", default="published", choices=["published", "failed", "refused", "silent"])
+parser.add_argument("--outcome", default="published", choices=["published", "failed", "refused", "silent", "endless"])
 parser.add_argument("--reason", default="")
 parser.add_argument("--hold", action="append", default=[])
 parser.add_argument("--child", action="store_true")

@@ -114,7 +114,7 @@ fn json(path: &Path) -> serde_json::Value {
 
 #[test]
 fn a_dump_that_is_asked_for_by_kill_is_collected() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let uid = 65_533;
@@ -251,7 +251,7 @@ fn a_store_and_a_directory_that_vanish_and_come_back() {
 
 #[test]
 fn dumps_of_others_in_a_sticky_directory() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let uid = 65_532;

@@ -70,7 +70,7 @@ fn files(stdout: &str) -> Vec<&str> {
 
 #[test]
 fn a_full_disk() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let scene = Scene::new();
@@ -95,7 +95,7 @@ fn a_full_disk() {
 
 #[test]
 fn a_disk_without_inodes() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let scene = Scene::new();
@@ -109,7 +109,7 @@ fn a_disk_without_inodes() {
 
 #[test]
 fn a_read_only_disk() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let scene = Scene::new();
@@ -130,7 +130,7 @@ fn a_read_only_disk() {
 
 #[test]
 fn a_full_destination() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let scene = Scene::new();

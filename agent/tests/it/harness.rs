@@ -32,6 +32,27 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Whether what a test needs of the machine is there. If not, that is said past the capture of what tests print, and in
+/// CI the test has failed.
+pub fn possible(what: &str, is: bool) -> bool {
+    assert!(is || std::env::var_os("CI").is_none(), "in CI all tests have to be possible, but this is not: {what}");
+    if !is {
+        writeln!(std::io::stderr(), "not possible here, so not tested: {what}").unwrap();
+    }
+    is
+}
+
+/// Whether the test can be what only root can.
+pub fn as_root() -> bool {
+    possible("what needs root", is_root())
+}
+
+/// Whether there can be namespaces by these arguments of unshare.
+pub fn can_unshare(arguments: &[&str]) -> bool {
+    let tried = Command::new("unshare").args(arguments).arg("true").output();
+    possible("namespaces of one's own", tried.is_ok_and(|out| out.status.success()))
+}
+
 /// The Python interpreter itself: what is called `python3` may be a script that chooses one.
 pub fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
@@ -191,9 +212,9 @@ impl Agent {
 
     pub fn start_with(store: &Path, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Agent {
         let mut command = Command::new(env!("CARGO_BIN_EXE_heapsee-agent"));
-        command.args(arguments).env("HEAPSEE_STORE", store).stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments).env("HEAPSEE_STORE", store);
         change(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut out = child.stdout.take().unwrap();
         let stdout = thread::spawn(move || {

@@ -14,4 +14,5 @@ mod listing;
 mod refused;
 mod s3;
 mod shipping;
+mod slow;
 mod tracer;

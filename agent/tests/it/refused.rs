@@ -238,7 +238,7 @@ fn a_full_store_keeps_the_workers_files() {
 
 #[test]
 fn a_store_without_space_keeps_the_workers_files() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let worker = Worker::start(&["--objects", "100000"]);

@@ -68,12 +68,16 @@ impl MemoryGroup {
     /// Its directory, and those of the groups that it is in; none if it is outside of what can be seen here, which a
     /// cgroup namespace shows as `..`.
     pub fn directories(&self) -> Vec<PathBuf> {
-        let root = Path::new(match self.is_v1 {
+        self.below(self.mount())
+    }
+
+    /// Where its hierarchy is mounted.
+    pub fn mount(&self) -> &'static Path {
+        Path::new(match self.is_v1 {
             true => V1,
             false if Path::new(HYBRID).is_dir() => HYBRID,
             false => MOUNT,
-        });
-        self.below(root)
+        })
     }
 
     fn below(&self, root: &Path) -> Vec<PathBuf> {

@@ -163,6 +163,8 @@ pub struct ControlPage {
     pub naming_inode: AtomicU64,
     /// Inode of its sidecar, which gets its name first: who was killed between the two has left a sidecar without a dump.
     pub naming_sidecar: AtomicU64,
+    /// Of the last 64 dumps that have ended, whether each was published: the lowest bit is that of `finished`.
+    pub outcomes: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ControlPage>() <= PAGE_SIZE);
@@ -213,6 +215,8 @@ impl ControlPage {
         }
         self.child_pid.store(0, Relaxed);
         self.outcome.store(outcome as u32, Relaxed);
+        let before = self.outcomes.load(Relaxed);
+        self.outcomes.store(before << 1 | u64::from(outcome == Outcome::Published), Relaxed);
         self.set_state(State::Idle);
         self.finished.store(self.started.load(Relaxed), Release);
     }
@@ -254,6 +258,7 @@ pub struct ControlView {
     pub last_error: String,
     pub current_object: u64,
     pub closed: u64,
+    outcomes: u64,
 }
 
 /// Why bytes are no control page.
@@ -282,6 +287,19 @@ impl ControlView {
     /// Was a dump under way that a signal would be merged into? See [`ControlPage::takes_signals_in`].
     pub fn takes_signals_in(&self) -> bool {
         takes_signals_in(self.started, self.finished, self.closed)
+    }
+
+    /// Of the last 64 dumps that have ended, whether each was published: the lowest bit is that of `finished`. A page that
+    /// does not keep that (an older heapsee's) says of all what it says of the last.
+    pub fn outcomes(&self) -> u64 {
+        let last = self.outcome == Outcome::Published;
+        if (self.outcomes & 1 == 1) == last {
+            self.outcomes
+        } else if last {
+            u64::MAX
+        } else {
+            0
+        }
     }
 
     /// Decodes a copy of the page, as `pread` gives it.
@@ -353,6 +371,7 @@ impl ControlView {
             last_error: text_at!(last_error, 1024),
             current_object: u64_at!(current_object),
             closed: u64_at!(closed),
+            outcomes: u64_at!(outcomes),
         })
     }
 }
@@ -411,6 +430,25 @@ mod tests {
         assert!(ControlView::decode(&page).is_ok());
         page[offset_of!(ControlPage, state)] = 99;
         assert_eq!(ControlView::decode(&page), Err(ControlError::Value("state", 99)));
+    }
+
+    #[test]
+    fn the_outcomes_of_the_last_dumps_are_kept() {
+        let page = ControlPage::default();
+        for outcome in [Outcome::Published, Outcome::Failed, Outcome::Refused, Outcome::Published] {
+            page.begin(1);
+            page.end(outcome, "x");
+        }
+        assert_eq!(page.outcomes.load(Relaxed), 0b1001);
+        // A page of an older heapsee does not have them.
+        let mut bytes = [0; PAGE_SIZE];
+        bytes[..8].copy_from_slice(&MAGIC.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&VERSION.to_ne_bytes());
+        assert_eq!(ControlView::decode(&bytes).unwrap().outcomes(), 0);
+        bytes[offset_of!(ControlPage, outcome)] = Outcome::Published as u8;
+        assert_eq!(ControlView::decode(&bytes).unwrap().outcomes(), u64::MAX);
+        bytes[offset_of!(ControlPage, outcomes)] = 0b101;
+        assert_eq!(ControlView::decode(&bytes).unwrap().outcomes(), 0b101);
     }
 
     impl<const N: usize> Default for Text<N> {
