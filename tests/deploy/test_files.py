@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from harness import binaries
 from harness.daemon import Daemon
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "systemd" / "heapsee-agent.service"
 REFERENCE = DEPLOY / "agent" / "CONFIGURATION.md"
 RUNBOOK = DEPLOY / "RUNBOOK.md"
 ALERTS = DEPLOY / "prometheus" / "heapsee-agent.rules.yml"
+CONTAINERFILE = DEPLOY / "container" / "Containerfile"
 DASHBOARD = DEPLOY / "grafana" / "heapsee-agent.json"
 KUBERNETES = "1.30"
 EXPOSURE = "40"
@@ -70,6 +73,46 @@ def test_manifests_fit_kubernetes_schemas() -> None:
     assert {document["kind"] for _, document in objects} == {"ConfigMap", "DaemonSet", "Deployment"}
     for _, document in objects:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+def containers(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of the object of that kind: the pod's specification, and the agent's container in it."""
+    (pod,) = (document["spec"]["template"]["spec"] for _, document in manifests() if document["kind"] == kind)
+    (container,) = (found for found in pod["containers"] if found["image"].startswith("heapsee-agent:"))
+    return pod, container
+
+
+def test_the_daemonset_has_the_rights_of_the_unit_and_no_others() -> None:
+    (line,) = re.findall(r"^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.MULTILINE)
+    pod, agent = containers("DaemonSet")
+    context = agent["securityContext"]
+    assert {f"CAP_{name}" for name in context["capabilities"]["add"]} == set(line.split())
+    assert context["capabilities"]["drop"] == ["ALL"]
+    assert context["readOnlyRootFilesystem"]
+    assert not context["allowPrivilegeEscalation"]
+    assert pod["hostPID"]
+
+
+def test_the_sidecar_is_the_user_whose_workers_it_looks_at_and_has_no_rights() -> None:
+    pod, agent = containers("Deployment")
+    assert pod["shareProcessNamespace"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    # The kernel lets one user look into processes of the same user that have no more rights than oneself.
+    for container in pod["containers"]:
+        assert "runAsUser" not in container.get("securityContext", {})
+        assert "add" not in container.get("securityContext", {}).get("capabilities", {})
+    assert agent["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize("kind", ["DaemonSet", "Deployment"])
+def test_whatever_the_agent_writes_to_is_a_volume(kind: str) -> None:
+    pod, agent = containers(kind)
+    mounts = {mount["mountPath"]: mount for mount in agent["volumeMounts"]}
+    assert {mount["name"] for mount in mounts.values()} <= {volume["name"] for volume in pod["volumes"]}
+    # What the defaults of the configuration name, which these configurations leave as they are.
+    for path in re.findall(r"`\"(/(?:run|var)/[^\"]*)\"`", REFERENCE.read_text()):
+        (place,) = (mount for at, mount in mounts.items() if Path(at) in Path(path).parents)
+        assert not place.get("readOnly"), path
 
 
 def configurations() -> list[tuple[str, str]]:
@@ -152,6 +195,50 @@ def test_the_dashboard_asks_what_prometheus_understands(tmp_path: Path) -> None:
     path = tmp_path / "asked.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
     binaries.run(Path(os.environ["HEAPSEE_PROMTOOL"]), "check", "rules", path).check()
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Containerfile's, with their arguments."""
+    text = CONTAINERFILE.read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(line.partition(" ")[0], " ".join(line.partition(" ")[2].split())) for line in lines]
+
+
+def test_the_image_is_built_from_what_its_context_has(tmp_path: Path) -> None:
+    """The first stage builds from the repository but for what is ignored: all that cargo needs must be in that."""
+    context = tmp_path / "src"
+    ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    left_out = shutil.ignore_patterns(*(pattern.removeprefix("**/") for pattern in ignored))
+    shutil.copytree(ROOT, context, symlinks=True, ignore=left_out)
+    (command,) = (rest for name, rest in instructions() if name == "RUN" and rest.startswith("cargo"))
+    build, strip = command.split(" && ")
+    packages = re.findall(r"-p (\S+)", build)
+    # Resolves the workspace as a build does, its targets included, and builds nothing.
+    tree = ["tree", "--locked", "--offline", *(word for name in packages for word in ("-p", name))]
+    done = subprocess.run(["cargo", *tree], cwd=context, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    (copied,) = (rest.split() for name, rest in instructions() if name == "COPY" and rest.startswith("--from=build"))
+    programs = {Path(path).name for path in copied[1:-1]}
+    assert programs == {"heapsee", "heapsee-agent"} == set(packages)
+    assert {Path(path).name for path in strip.split()[1:]} == programs
+    assert copied[-1] == "/usr/bin/"
+
+
+def test_the_image_runs_what_is_there(tmp_path: Path) -> None:
+    last = dict(instructions())
+    entry, command = json.loads(last["ENTRYPOINT"]), json.loads(last["CMD"])
+    assert entry == ["/usr/bin/heapsee-agent"]
+    config = tmp_path / "agent.toml"
+    config.write_text("[agent]\npoll = 5\n")
+    arguments = [argument.replace("/etc/heapsee/agent.toml", str(config)) for argument in command]
+    assert str(config) in arguments
+    # It gets as far as its configuration.
+    assert binaries.run(binaries.AGENT, *arguments).code == 10
+    # The second stage has no libraries but those of the C library and of its compiler.
+    for program in (binaries.AGENT, binaries.HEAPSEE):
+        needed = re.findall(r"^\s*(\S+)", binaries.run(Path("ldd"), program).check().out, re.MULTILINE)
+        names = {Path(name).name.split(".so")[0] for name in needed}
+        assert names <= {"linux-vdso", "libc", "libgcc_s", "libm", "ld-linux-x86-64", "ld-linux-aarch64"}, names
 
 
 def test_alerts_have_their_runbook() -> None:
