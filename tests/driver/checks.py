@@ -12,13 +12,15 @@ from pathlib import Path
 
 from console import BUILD, ROOT, run, say
 from environments import (
+    AZURITE,
+    S3RVER,
     Machine,
     add_servers,
     announce,
-    azurite,
     build_environment,
     deploy_environment,
     interpreter_of,
+    node_program,
     oracle_environment,
     promtool,
     survey,
@@ -196,16 +198,17 @@ def check_deploy() -> str:
 
 
 def check_agent(worker: Path) -> str:
-    """The agent against servers and programs of others, with dumps of a real worker; Azure's only where npm is."""
-    server = azurite()
-    if server is None:
-        say("not on this machine, so not tested: shipping to Azure (Debian: apt-get install npm)")
+    """The agent against servers and programs of others, with dumps of a real worker; some only where npm is."""
+    azurite, s3rver = node_program(*AZURITE), node_program(*S3RVER)
+    if azurite is None:
+        say("not on this machine, so not tested: Azure, and a second S3 server (Debian: apt-get install npm)")
     env = {
         "HEAPSEE_WORKER_PYTHON": str(worker),
-        "HEAPSEE_AZURITE": str(server or ""),
+        "HEAPSEE_AZURITE": str(azurite or ""),
+        "HEAPSEE_S3RVER": str(s3rver or ""),
         "HEAPSEE_DEPLOY_PYTHON": str(interpreter_of("venv-deploy")),
     }
-    left_out = [] if server else ["not azurite"]
+    left_out = [] if azurite else ["not azurite", "not s3rver"]
     if not can_boot():
         say("not possible here, so not tested: the systemd unit as it runs (root, namespaces; apt-get install systemd)")
         left_out.append("not boots")

@@ -18,7 +18,8 @@ from console import BUILD, ROOT, StepError, run, say
 from pythons import ORACLE, SUPPORTED, Python, find, find_supported
 
 REQUIREMENTS = ROOT / "tests" / "requirements"
-AZURITE = "azurite@3.37.0"
+AZURITE = ("azurite@3.37.0", "azurite-blob")
+S3RVER = ("s3rver@3.7.1", "s3rver")
 EXTENSION_SOURCES = ("Cargo.toml", "Cargo.lock", "pyext")
 IGNORED_FOLDERS = {"__pycache__", "tests", "target", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 
@@ -189,19 +190,19 @@ def deploy_environment(machine: Machine) -> Path:
     return make_environment("venv-deploy", machine.newest, "deploy.txt")
 
 
-def azurite() -> Path | None:
-    """Azure's storage on loopback, of npm's; None where there is no npm."""
+def node_program(package: str, program: str) -> Path | None:
+    """A program of a package of npm's, such as Azure's storage on loopback; None where there is no npm."""
     npm = shutil.which("npm")
     if npm is None:
         return None
-    folder = BUILD / "azurite"
+    folder = BUILD / package.partition("@")[0]
     stamp = folder / "made.stamp"
-    if not up_to_date(stamp, AZURITE):
-        say(f"making build/azurite with {AZURITE}")
+    if not up_to_date(stamp, package):
+        say(f"making {folder.relative_to(ROOT)} with {package}")
         folder.mkdir(parents=True, exist_ok=True)
-        run([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, AZURITE], quiet=True)
-        stamp.write_text(AZURITE)
-    return folder / "node_modules" / ".bin" / "azurite-blob"
+        run([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, package], quiet=True)
+        stamp.write_text(package)
+    return folder / "node_modules" / ".bin" / program
 
 
 def promtool() -> Path | None:

@@ -14,6 +14,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "boots: needs a systemd, and to be root in namespaces of its own")
     config.addinivalue_line("markers", "promtool: needs promtool (HEAPSEE_PROMTOOL)")
     config.addinivalue_line("markers", "azurite: needs Azurite, and so Node.js (HEAPSEE_AZURITE)")
+    config.addinivalue_line("markers", "s3rver: needs s3rver, and so Node.js (HEAPSEE_S3RVER)")
 
 
 @pytest.hookimpl(trylast=True)
