@@ -34,6 +34,7 @@ pub fn is_root() -> bool {
 
 /// Whether what a test needs of the machine is there. If not, that is said past the capture of what tests print, and in
 /// CI the test has failed.
+#[expect(clippy::explicit_write, reason = "what eprintln! writes is captured")]
 pub fn possible(what: &str, is: bool) -> bool {
     assert!(is || std::env::var_os("CI").is_none(), "in CI all tests have to be possible, but this is not: {what}");
     if !is {
