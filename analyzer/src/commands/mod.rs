@@ -35,15 +35,32 @@ pub fn use_no_index() {
     NO_INDEX.store(true, Ordering::Relaxed);
 }
 
-/// Reads a dump, or its index if it has one, with a progress bar on standard error, if that is a terminal, and its warnings there in any case.
+/// Reads a dump for a verb that asks one question. Should the heap be lost meanwhile, there is no answer to come: the
+/// program ends with one line.
 pub fn load_with_progress(path: &Path, salvage: bool) -> Result<Heap, LoadError> {
+    load_telling(path, salvage, Some(end))
+}
+
+/// Reads a dump for a session, which outlives the loss of a heap.
+pub fn load_for_session(path: &Path, salvage: bool) -> Result<Heap, LoadError> {
+    load_telling(path, salvage, None)
+}
+
+fn end(error: &LoadError) {
+    say(error);
+    std::process::exit(error.exit() as i32);
+}
+
+/// Reads a dump, or its index if it has one, with a progress bar on standard error, if that is a terminal, and its warnings
+/// there in any case.
+fn load_telling(path: &Path, salvage: bool, on_loss: Option<fn(&LoadError)>) -> Result<Heap, LoadError> {
     let bar = progress_bar();
     let progress = |done, size| {
         bar.set_length(size);
         bar.set_position(done);
     };
     let index = !NO_INDEX.load(Ordering::Relaxed);
-    let options = LoadOptions { salvage, index, progress: (!bar.is_hidden()).then_some(&progress) };
+    let options = LoadOptions { salvage, index, progress: (!bar.is_hidden()).then_some(&progress), on_loss };
     let heap = load(path, &options);
     bar.finish_and_clear();
     let heap = heap?;

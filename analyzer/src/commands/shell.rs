@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::load_with_progress;
+use super::load_for_session;
 use crate::exit::{Exit, Failure};
 use crate::shell::{CommandError, Outcome, Shell};
 
@@ -44,7 +44,7 @@ pub fn run(args: &ShellArgs) -> Result<(), Failure> {
     });
     let script = script.transpose()?;
     let mut out = BufWriter::new(io::stdout());
-    let mut shell = Shell::new(&mut out, load_with_progress).map_err(failure)?;
+    let mut shell = Shell::new(&mut out, load_for_session).map_err(failure)?;
     if io::stdout().is_terminal() {
         shell.fit_to(super::screen_width);
     }

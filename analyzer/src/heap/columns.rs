@@ -2,13 +2,15 @@
 //!
 //! A column of the index that is not what was written, or makes no sense, is taken from the dump, which is then read
 //! again, once. So whoever looks at a column need not know where it is from, and what nobody looks at costs nothing.
+//! If the dump is of no use either, the column is blank and the heap is lost: an error that every look at a cell could
+//! end in would be paid for always, one that is asked for before an answer is passed on costs nothing.
 //! How sections become columns is the business of `stored`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::rows::Narrow;
-use super::stored::{Numbers, Sections};
+use super::stored::{Lost, Numbers, Sections};
 use super::text::Texts;
 
 /// The columns of a dump. Plain arrays of fixed-width integers and one of bytes.
@@ -21,6 +23,8 @@ pub(super) struct Columns {
     pub stored: Option<Box<dyn Sections>>,
     /// The columns of the dump itself, if a section was damaged. Each is taken out at most once.
     reread: Mutex<Option<Parts>>,
+    /// Why there are blank columns, if there are.
+    pub lost: OnceLock<Lost>,
 }
 
 /// What may be missing as long as nobody has looked at it.
@@ -44,7 +48,7 @@ impl Columns {
         stored: Option<Box<dyn Sections>>,
     ) -> Columns {
         let types_by_name = type_names.iter().enumerate().map(|(id, name)| (name.clone(), id as u32)).collect();
-        Columns { numbers, type_names, types_by_name, parts, stored, reread: Mutex::default() }
+        Columns { numbers, type_names, types_by_name, parts, stored, reread: Mutex::default(), lost: OnceLock::new() }
     }
 
     #[inline]
@@ -118,9 +122,37 @@ impl Columns {
         })
     }
 
+    #[cold]
     fn reread_part<T: Default>(&self, stored: &dyn Sections, of_mut: fn(&mut Parts) -> &mut OnceLock<T>) -> T {
         let mut reread = self.reread.lock().unwrap_or_else(PoisonError::into_inner);
-        let parts = reread.get_or_insert_with(|| stored.reread().columns.parts);
+        let parts = reread.get_or_insert_with(|| match stored.reread() {
+            Ok(heap) => heap.columns.parts,
+            Err(lost) => {
+                let _ = self.lost.set(lost);
+                Parts::blank(&self.numbers)
+            }
+        });
         of_mut(parts).take().unwrap_or_default()
+    }
+}
+
+impl Parts {
+    /// Columns of the right lengths that lead nowhere out of bounds. Most are zeros, which take no memory before they are
+    /// written to.
+    fn blank(numbers: &Numbers) -> Parts {
+        let (objects, dangling) = (numbers.objects as usize, numbers.dangling as usize);
+        let mut edge_starts = vec![numbers.edges as u32; objects + 1];
+        edge_starts[0] = 0;
+        Parts {
+            // No two are the same, and none is that of the virtual root.
+            addresses: OnceLock::from((1..=objects as u64).collect::<Vec<_>>()),
+            dangling: OnceLock::from((1..=dangling as u64).map(|i| objects as u64 + i).collect::<Vec<_>>()),
+            types: OnceLock::from(vec![0; objects]),
+            sizes: OnceLock::from(Narrow::from_parts(vec![0; objects], &[])),
+            lengths: OnceLock::from(Narrow::from_parts(vec![0; objects], &[])),
+            texts: OnceLock::from(Texts { bytes: Vec::new(), starts: vec![0; objects + 1] }),
+            edge_starts: OnceLock::from(edge_starts),
+            children: OnceLock::from(vec![0; numbers.edges as usize]),
+        }
     }
 }

@@ -35,7 +35,7 @@ pub use cells::{CellValue, Cells};
 pub use roots::{Root, RootReason};
 pub use rows::Rows;
 pub use session::ImportError;
-pub use stored::{Numbers, Section, Sections};
+pub use stored::{Lost, Numbers, Section, Sections};
 pub use view::{Counts, Edge, View};
 
 use address::AddressIndex;
@@ -233,6 +233,7 @@ impl Heap {
     }
 
     /// The objects sorted by the name of their type.
+    #[inline]
     pub fn objects_by_type(&self) -> &ByType {
         self.by_type.get_or_init(|| self.stored_by_type().unwrap_or_else(|| assemble::by_type(&self.columns)))
     }
@@ -331,6 +332,14 @@ impl Heap {
     /// Where the heap came from.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Whether what was said of the heap so far is true. A heap from an index reads its columns when they are first looked
+    /// at; if one turns out damaged by then and the dump cannot be read in its place, all answers are within bounds and
+    /// mean nothing. Whoever passes answers on asks before, and after they were made.
+    #[inline]
+    pub fn intact(&self) -> Result<(), Lost> {
+        self.columns.lost.get().map_or(Ok(()), |lost| Err(lost.clone()))
     }
 
     fn reverse(&self) -> &Reverse {

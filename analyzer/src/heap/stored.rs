@@ -32,10 +32,14 @@ pub trait Sections: Send + Sync {
     /// A section of wider numbers.
     fn u64s(&self, name: &str) -> Option<Vec<u64>>;
     /// The heap itself, from the dump that the sections were made of, since one of them is of no use. Its numbers are
-    /// those that go with the sections. Does not return if the dump is not there any more, or not what it was: then
-    /// nothing can be said of it.
-    fn reread(&self) -> Heap;
+    /// those that go with the sections. An error if the dump is not there any more, or not what it was.
+    fn reread(&self) -> Result<Heap, Lost>;
 }
+
+/// Why nothing can be said of a heap any more: its index turned out damaged, and its dump has gone or changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Lost(pub String);
 
 /// A section to be written.
 pub type Section<'a> = (&'static str, Cow<'a, [u8]>);
@@ -103,6 +107,10 @@ impl Heap {
         }
         let type_names: Vec<String> = serde_json::from_slice(&sections.bytes("type_names")?).ok()?;
         if type_names.len() as u64 != numbers.types {
+            return None;
+        }
+        // Objects have a type, and references come from objects.
+        if (numbers.objects > 0 && numbers.types == 0) || (numbers.edges > 0 && numbers.objects == 0) {
             return None;
         }
         let columns = Columns::new(numbers.clone(), type_names, Parts::default(), Some(sections));

@@ -30,7 +30,7 @@ pub enum LoadError {
     #[error("{}: became shorter while it was read; wait until nobody writes to it and try again", .0.display())]
     Shrunk(PathBuf),
     /// Its index is of no use, and it is not what the index was made of.
-    #[error("{}: changed since it was opened, and its index is damaged: run the command again", .0.display())]
+    #[error("{}: changed since it was opened, and its index is damaged: read it again", .0.display())]
     Changed(PathBuf),
     /// It holds nothing.
     #[error("{}: is empty, so no dump; the process that wrote it may have died or the disk may be full: take a new one", .0.display())]

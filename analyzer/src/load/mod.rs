@@ -37,6 +37,8 @@ pub struct LoadOptions<'a> {
     pub index: bool,
     /// Told of bytes of the file done and of its size (0 if that is not known), from any thread, often.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    /// Told why, at that moment, should the heap be lost while it is in use: see [`Heap::intact`], which says so as well.
+    pub on_loss: Option<fn(&LoadError)>,
 }
 
 /// Reads a dump and its sidecar, if it has one.
@@ -48,7 +50,7 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Heap, LoadError> {
         return read(path, input, sidecar, options);
     }
     let key = Key::of(&input.metadata, &input.source.fingerprint, &sidecar.state);
-    if let Some(heap) = index::open(path, &key, sidecar.meta.as_ref(), &input.source) {
+    if let Some(heap) = index::open(path, &key, sidecar.meta.as_ref(), &input.source, options.on_loss) {
         return Ok(heap);
     }
     let is_settled = index::settle(&input.metadata);

@@ -53,6 +53,12 @@ impl Generation {
         self.state().view.clone()
     }
 
+    /// Whether what a view of this generation said is true.
+    #[inline]
+    pub fn check(&self, view: &View) -> Result<(), SessionError> {
+        view.heap().intact().map_err(|reason| SessionError::Lost { generation: self.number, reason })
+    }
+
     /// Whether its heap is in memory.
     pub fn is_loaded(&self) -> bool {
         self.state().view.is_some()
@@ -150,6 +156,7 @@ impl Catalog {
     /// The heap of a generation with its changes; reads the dump again if it is not in memory.
     pub fn view(&self, generation: &Generation) -> Result<Arc<View>, SessionError> {
         if let Some(view) = generation.loaded() {
+            generation.check(&view)?;
             return Ok(view);
         }
         let stored = &generation.stored;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::heap::Lost;
 use crate::load::LoadError;
 
 /// Why a session could not do what it was asked.
@@ -70,6 +71,16 @@ pub enum SessionError {
         /// Where its dump was.
         path: PathBuf,
     },
+    /// A heap that was opened from its index is lost.
+    #[error(
+        "generation {generation} cannot be shown: {reason}; what was asked of it last has no answer, its changes are kept"
+    )]
+    Lost {
+        /// The generation.
+        generation: u32,
+        /// What happened to it.
+        reason: Lost,
+    },
     /// What was stored about a generation makes no sense.
     #[error("generation {generation}: the changes stored in the session database are damaged: {reason}")]
     Damaged {
@@ -107,6 +118,9 @@ pub enum SessionError {
     /// `restore` without `backup`.
     #[error("no backup: {} does not exist, `backup` makes it", .0.display())]
     NoBackup(PathBuf),
+    /// `restore` in an unnamed session without `backup`.
+    #[error("no backup: `backup` makes it")]
+    NothingKept,
     /// SQLite takes only Unicode names.
     #[error("{}: SQLite needs a file name in UTF-8", .0.display())]
     NotUnicode(PathBuf),

@@ -6,10 +6,12 @@
 mod catalog;
 mod error;
 mod found;
+mod module;
 mod obj;
 mod plan;
 mod reference;
 mod repr;
+mod scan;
 mod session;
 mod store;
 mod write;

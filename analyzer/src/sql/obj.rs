@@ -6,20 +6,21 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ffi::{CStr, c_int};
-use std::ops::Range;
 use std::sync::Arc;
 
 use rusqlite::types::{Null, ValueRef};
 use rusqlite::vtab::{
-    Context, CreateVTab, Filters, IndexFlags, IndexInfo, Inserts, Module, TransactionVTab, UpdateVTab, Updates, VTab,
+    Context, CreateVTab, Filters, IndexFlags, IndexInfo, Inserts, TransactionVTab, UpdateVTab, Updates, VTab,
     VTabConfig, VTabConnection, VTabCursor, VTabKind, sqlite3_vtab, sqlite3_vtab_cursor,
 };
 use rusqlite::{Connection, Result};
 
 use super::catalog::{Catalog, Generation};
 use super::found::Found;
+use super::module::MODULE;
 use super::plan::{self, Order, ROWID, Text};
 use super::repr::{plain, repr};
+use super::scan::Scan;
 use super::write;
 use crate::heap::View;
 
@@ -36,13 +37,12 @@ pub(super) const TYPE: c_int = 1;
 
 /// Makes the module known to a connection.
 pub fn register(connection: &Connection, catalog: &Arc<Catalog>) -> Result<()> {
-    const MODULE: &Module<'static, ObjTable> = &Module::update_module_with_tx();
     connection.create_module(c"heapsee_obj", MODULE, Some(Arc::clone(catalog)))
 }
 
 /// One table over one generation.
 #[repr(C)]
-struct ObjTable {
+pub(super) struct ObjTable {
     base: sqlite3_vtab,
     catalog: Arc<Catalog>,
     generation: Arc<Generation>,
@@ -74,17 +74,20 @@ enum Plan {
     Address,
     Type,
     ByType { descending: bool },
+    OneOfEachType { descending: bool },
     ByAddress { descending: bool },
 }
 
 impl Plan {
-    const ALL: [Plan; 8] = [
+    const ALL: [Plan; 10] = [
         Plan::File,
         Plan::Row,
         Plan::Address,
         Plan::Type,
         Plan::ByType { descending: false },
         Plan::ByType { descending: true },
+        Plan::OneOfEachType { descending: false },
+        Plan::OneOfEachType { descending: true },
         Plan::ByAddress { descending: false },
         Plan::ByAddress { descending: true },
     ];
@@ -101,6 +104,7 @@ impl Plan {
         let descending = order.descending;
         match order.column {
             ADDRESS => Some(Plan::ByAddress { descending }),
+            TYPE if order.distinct => Some(Plan::OneOfEachType { descending }),
             TYPE => Some(Plan::ByType { descending }),
             ROWID if !descending => Some(Plan::File),
             _ => None,
@@ -162,7 +166,7 @@ unsafe impl VTab<'_> for ObjTable {
             generation: Arc::clone(&self.generation),
             view,
             found: OnceCell::new(),
-            scan: Scan::List(Vec::new().into_iter()),
+            scan: Scan::nothing(),
             node: None,
         })
     }
@@ -237,26 +241,9 @@ fn node_of_rowid(rowid: Option<i64>) -> Option<u32> {
     u32::try_from(rowid?.checked_sub(1)?).ok()
 }
 
-/// Nodes that may be rows; those deleted are passed over.
-enum Scan {
-    /// The dump's objects in file order, then added ones.
-    File(Range<u32>, std::vec::IntoIter<u32>),
-    /// A part of the heap's order by type.
-    TypeOrder {
-        range: Range<usize>,
-        descending: bool,
-    },
-    /// The heap's order by address.
-    AddressOrder {
-        range: Range<usize>,
-        descending: bool,
-    },
-    List(std::vec::IntoIter<u32>),
-}
-
 /// One pass over the rows, of the view as it was when the pass began.
 #[repr(C)]
-struct ObjCursor {
+pub(super) struct ObjCursor {
     base: sqlite3_vtab_cursor,
     catalog: Arc<Catalog>,
     generation: Arc<Generation>,
@@ -273,86 +260,35 @@ impl ObjCursor {
 
     fn scan(&self, plan: Plan, argument: Option<ValueRef<'_>>) -> Scan {
         let view = &self.view;
-        let none = || Scan::List(Vec::new().into_iter());
-        let one = |node: Option<u32>| Scan::List(node.into_iter().collect::<Vec<_>>().into_iter());
+        let one = |node: Option<u32>| Scan::list(node.into_iter().collect());
         let argument = argument.unwrap_or(ValueRef::Null);
         match plan {
-            Plan::File => self.file_order(),
+            Plan::File => Scan::file_order(view),
             Plan::Row => one(node_of_rowid(plan::integer(argument))),
             Plan::Address => one(plan::integer(argument).and_then(|value| view.node_of(value.cast_unsigned()))),
             Plan::Type => match plan::text(argument) {
-                Text::Is(name) => view.type_by_name(&name).map_or_else(none, |type_id| self.of_type(type_id)),
-                Text::Nothing => none(),
-                Text::Unknown => self.file_order(),
+                Text::Is(name) => {
+                    view.type_by_name(&name).map_or_else(Scan::nothing, |type_id| Scan::of_type(view, type_id))
+                }
+                Text::Nothing => Scan::nothing(),
+                Text::Unknown => Scan::file_order(view),
             },
-            Plan::ByType { descending } if self.is_rewritten() => {
-                self.sorted(descending, |node| view.type_name(view.type_id(node)).to_owned())
-            }
-            Plan::ByType { descending } => {
-                Scan::TypeOrder { range: 0..view.heap().objects_by_type().nodes().len(), descending }
-            }
-            Plan::ByAddress { descending } if self.is_rewritten() => {
-                self.sorted(descending, |node| view.address(node).cast_signed())
-            }
-            Plan::ByAddress { descending } => {
-                Scan::AddressOrder { range: 0..view.heap().by_address().len(), descending }
-            }
+            Plan::ByType { descending } => Scan::by_type(view, descending, false),
+            Plan::OneOfEachType { descending } => Scan::by_type(view, descending, true),
+            Plan::ByAddress { descending } => Scan::by_address(view, descending),
         }
     }
 
-    /// Whether there are objects whose cells, or who themselves, are not in the heap's own orders.
-    fn is_rewritten(&self) -> bool {
-        self.view.rewritten().next().is_some()
+    /// The next row.
+    #[inline]
+    pub(super) fn advance(&mut self) {
+        self.node = self.scan.next(&self.view);
     }
 
-    fn file_order(&self) -> Scan {
-        let length = self.view.heap().len();
-        let added: Vec<u32> = self.view.rewritten().filter(|&node| node >= length).collect();
-        Scan::File(0..length, added.into_iter())
-    }
-
-    fn of_type(&self, type_id: u32) -> Scan {
-        let view = &self.view;
-        let by_type = view.heap().objects_by_type();
-        if !self.is_rewritten() {
-            return Scan::TypeOrder { range: by_type.range(type_id), descending: false };
-        }
-        let own = by_type.of_type(type_id).iter().copied();
-        let others = view.rewritten().filter(|&node| node >= view.heap().len() || view.heap().type_id(node) != type_id);
-        let nodes: Vec<u32> = own.chain(others).filter(|&node| view.type_id(node) == type_id).collect();
-        Scan::List(nodes.into_iter())
-    }
-
-    fn sorted<K: Ord>(&self, descending: bool, key: impl Fn(u32) -> K) -> Scan {
-        let mut nodes: Vec<u32> = self.view.objects().collect();
-        nodes.sort_by_cached_key(|&node| key(node));
-        if descending {
-            nodes.reverse();
-        }
-        Scan::List(nodes.into_iter())
-    }
-
-    fn advance(&mut self) {
-        let view = &self.view;
-        let next_in = |range: &mut Range<usize>, descending: bool| {
-            if descending { range.next_back() } else { range.next() }
-        };
-        self.node = loop {
-            let candidate = match &mut self.scan {
-                Scan::File(nodes, added) => nodes.next().or_else(|| added.next()),
-                Scan::TypeOrder { range, descending } => {
-                    next_in(range, *descending).map(|at| view.heap().objects_by_type().nodes()[at])
-                }
-                Scan::AddressOrder { range, descending } => {
-                    next_in(range, *descending).map(|at| view.heap().by_address()[at])
-                }
-                Scan::List(nodes) => nodes.next(),
-            };
-            match candidate {
-                Some(node) if !view.is_live(node) => {}
-                other => break other,
-            }
-        };
+    /// The name of the type that the scan is at, if it goes by the heap's own types: they are there as long as the heap.
+    #[inline]
+    pub(super) fn lasting_type_name(&self) -> Option<&str> {
+        self.scan.type_id().map(|type_id| self.view.heap().type_name(type_id))
     }
 }
 
@@ -363,7 +299,7 @@ unsafe impl VTabCursor for ObjCursor {
         self.found = OnceCell::new();
         self.scan = self.scan(Plan::of(plan), args.iter().next());
         self.advance();
-        Ok(())
+        write::check(&self.generation, &self.view)
     }
 
     fn next(&mut self) -> Result<()> {
@@ -393,7 +329,8 @@ unsafe impl VTabCursor for ObjCursor {
             // An update that leaves them alone need not find them out.
             _ if context.no_change() => Ok(()),
             hidden => context.set_result(self.found().cell(view, node, hidden as usize - COLUMNS.len())),
-        }
+        }?;
+        write::check(&self.generation, view)
     }
 
     fn rowid(&self) -> Result<i64> {

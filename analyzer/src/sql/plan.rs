@@ -16,6 +16,8 @@ pub struct Order {
     pub descending: bool,
     /// Equal values need only be neighbours.
     pub grouping: bool,
+    /// One row of each value will do: nothing but the column is asked for, and that without repeats.
+    pub distinct: bool,
 }
 
 impl Order {
@@ -25,8 +27,13 @@ impl Order {
             return None;
         }
         let order = info.order_bys().next()?;
-        let grouping = matches!(info.distinct(), DistinctMode::Grouped | DistinctMode::Distinct);
-        Some(Order { column: order.column(), descending: order.is_order_by_desc(), grouping })
+        let column = order.column();
+        let mode = info.distinct();
+        let grouping = matches!(mode, DistinctMode::Grouped | DistinctMode::Distinct);
+        let nothing_else =
+            u32::try_from(column).ok().and_then(|column| 1u64.checked_shl(column)) == Some(info.col_used());
+        let distinct = nothing_else && matches!(mode, DistinctMode::Distinct | DistinctMode::DistinctOrdered);
+        Some(Order { column, descending: order.is_order_by_desc(), grouping, distinct })
     }
 }
 

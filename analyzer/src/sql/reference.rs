@@ -344,12 +344,12 @@ unsafe impl VTabCursor for RefCursor {
         self.start(Plan::of(plan), &args.iter().collect::<Vec<_>>());
         self.at = 0;
         while self.at >= self.batch.len() && self.refill() {}
-        Ok(())
+        write::check(&self.generation, &self.view)
     }
 
     fn next(&mut self) -> Result<()> {
         self.advance();
-        Ok(())
+        write::check(&self.generation, &self.view)
     }
 
     fn eof(&self) -> bool {
@@ -365,7 +365,8 @@ unsafe impl VTabCursor for RefCursor {
                 let name = row.name(&Names::knowing(&self.view, Rc::clone(&self.known)));
                 context.set_result(Some(name).filter(|name| !name.is_empty()).as_deref())
             }
-        }
+        }?;
+        write::check(&self.generation, &self.view)
     }
 
     fn rowid(&self) -> Result<i64> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fixedbitset::FixedBitSet;
-use rusqlite::{Connection, Params, Row, TransactionBehavior};
+use rusqlite::{Connection, Params, Row, Transaction, TransactionBehavior};
 
 use super::catalog::{Catalog, Generation, Loader};
 use super::error::SessionError;
@@ -27,49 +27,37 @@ const STEPS_BETWEEN_LOOKS: i32 = 1000;
 pub struct Session {
     connection: Connection,
     catalog: Arc<Catalog>,
-    file: PathBuf,
+    /// None: an unnamed session, which is gone when it is dropped, or the program ends in whatever way.
+    file: Option<PathBuf>,
     /// The file's [`store::data_version`] when its contents were taken into memory.
     data_version: i64,
-    /// The unnamed session's folder, deleted with it.
-    temporary: Option<tempfile::TempDir>,
+    /// The backup of an unnamed session.
+    kept: Option<Connection>,
 }
 
 impl Session {
     /// An unnamed session, gone when it is dropped.
     pub fn temporary(loader: Loader) -> Result<Self, SessionError> {
-        let folder = tempfile::Builder::new()
-            .prefix("heapsee-")
-            .tempdir()
-            .map_err(|source| SessionError::Io { path: std::env::temp_dir(), source })?;
-        let file = folder.path().join("session.db");
-        let connection = store::create(&file)?;
-        // Nobody will read it after a crash.
-        connection.pragma_update(None, "journal_mode", "memory")?;
-        connection.pragma_update(None, "synchronous", "off")?;
-        Session::new(connection, file, loader, Some(folder))
+        Session::new(store::unnamed()?, None, loader)
     }
 
     /// A new session in a file that must not exist.
     pub fn create(file: &Path, loader: Loader) -> Result<Self, SessionError> {
-        Session::new(store::create(file)?, file.to_owned(), loader, None)
+        Session::new(store::create(file)?, Some(file), loader)
     }
 
     /// The session in an existing file. Dumps are read when they are first asked for: see [`Session::view`].
     pub fn open(file: &Path, loader: Loader) -> Result<Self, SessionError> {
-        Session::new(store::open(file)?, file.to_owned(), loader, None)
+        Session::new(store::open(file)?, Some(file), loader)
     }
 
-    fn new(
-        connection: Connection,
-        file: PathBuf,
-        loader: Loader,
-        temporary: Option<tempfile::TempDir>,
-    ) -> Result<Self, SessionError> {
+    fn new(connection: Connection, file: Option<&Path>, loader: Loader) -> Result<Self, SessionError> {
         let data_version = store::data_version(&connection)?;
         let catalog = Arc::new(Catalog::new(loader, store::generations(&connection)?));
         obj::register(&connection, &catalog)?;
         reference::register(&connection, &catalog)?;
-        let session = Session { connection, catalog, file, data_version, temporary };
+        let file = file.map(Path::to_owned);
+        let session = Session { connection, catalog, file, data_version, kept: None };
         for generation in session.catalog.all() {
             session.make_tables(&generation.number().to_string(), generation.number())?;
         }
@@ -108,12 +96,14 @@ impl Session {
             changes: Vec::new(),
         };
         let number = stored.number;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        require_unchanged(&transaction, self.data_version, &self.file)?;
+        let view = View::new(Arc::new(heap));
+        view.heap().intact().map_err(|reason| SessionError::Lost { generation: number, reason })?;
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        self.require_unchanged(&transaction)?;
         store::add_generation(&transaction, &stored)?;
         store::set_current(&transaction, Some(number))?;
         transaction.commit()?;
-        self.catalog.add(stored, View::new(Arc::new(heap)));
+        self.catalog.add(stored, view);
         self.make_tables(&number.to_string(), number)?;
         self.make_tables("", number)?;
         self.view()
@@ -152,6 +142,11 @@ impl Session {
     /// The current generation's heap with its changes; reads the dump if that has not been done since `open`.
     pub fn view(&self) -> Result<Arc<View>, SessionError> {
         self.catalog.view(&*self.current_generation()?)
+    }
+
+    /// Whether what the current view said is true: to be asked before an answer is passed on.
+    pub fn check(&self, view: &View) -> Result<(), SessionError> {
+        self.current_generation()?.check(view)
     }
 
     /// The same, if the dump has been read already.
@@ -274,9 +269,11 @@ impl Session {
     /// Runs `change` in a transaction; what it leaves changed in memory is stored, too.
     fn transact<R>(&self, change: impl FnOnce() -> Result<R, SessionError>) -> Result<R, SessionError> {
         self.connection.execute_batch("begin immediate")?;
-        let unchanged = require_unchanged(&self.connection, self.data_version, &self.file);
+        let unchanged = self.require_unchanged(&self.connection);
         let done = unchanged.and_then(|()| change()).and_then(|result| {
             for generation in self.catalog.all().iter().filter(|generation| generation.is_changed()) {
+                // What was made of a heap that is lost is no change.
+                self.catalog.view(generation)?;
                 self.save(generation)?;
             }
             self.connection.execute_batch("commit")?;
@@ -292,8 +289,19 @@ impl Session {
         done
     }
 
+    /// Two shells may have one session open. What one has in memory would overwrite what the other has stored: whoever
+    /// comes second has to open it again. To be called inside a transaction, so that it stays true.
+    fn require_unchanged(&self, connection: &Connection) -> Result<(), SessionError> {
+        match &self.file {
+            Some(file) if store::data_version(connection)? != self.data_version => {
+                Err(SessionError::ChangedElsewhere(file.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn save(&self, generation: &Generation) -> Result<(), SessionError> {
-        if self.temporary.is_some() {
+        if self.file.is_none() {
             // Nobody will open it again; only `backup` wants the changes, and asks for them itself.
             return Ok(());
         }
@@ -302,7 +310,8 @@ impl Session {
 
     fn save_always(&self, generation: &Generation) -> Result<(), SessionError> {
         let view = self.catalog.view(generation)?;
-        let changes = view.export().map_err(|source| SessionError::Io { path: self.file.clone(), source })?;
+        let changes =
+            view.export().map_err(|source| SessionError::Io { path: self.file.clone().unwrap_or_default(), source })?;
         store::save_changes(&self.connection, generation.number(), &changes)
     }
 
@@ -316,53 +325,45 @@ impl Session {
         store::set_name(&self.connection, name, value)
     }
 
-    fn backup_file(&self) -> PathBuf {
-        let mut name = self.file.clone().into_os_string();
-        name.push(".bak");
-        name.into()
-    }
-
-    /// Copies the database beside itself. There is one level: a backup is never overwritten.
-    pub fn backup(&self) -> Result<PathBuf, SessionError> {
-        let backup = self.backup_file();
-        if backup.exists() {
-            return Err(SessionError::BackedUp(backup));
+    /// Copies the database: beside itself, where a backup is never overwritten, or, of an unnamed session, to where the
+    /// session itself is. There is one level.
+    pub fn backup(&mut self) -> Result<(), SessionError> {
+        let backup = self.file.as_deref().map(backup_of);
+        if let Some(backup) = backup.as_deref().filter(|backup| backup.exists()) {
+            return Err(SessionError::BackedUp(backup.to_owned()));
         }
         for generation in self.catalog.all().iter().filter(|generation| generation.is_loaded()) {
             self.save_always(generation)?;
         }
-        let name = backup.to_str().ok_or_else(|| SessionError::NotUnicode(backup.clone()))?;
-        self.connection.execute("vacuum into ?", [name])?;
-        Ok(backup)
+        match backup {
+            Some(backup) => {
+                let name = backup.to_str().ok_or_else(|| SessionError::NotUnicode(backup.clone()))?;
+                self.connection.execute("vacuum into ?", [name])?;
+            }
+            None => self.kept = Some(store::copy(&self.connection)?),
+        }
+        Ok(())
     }
 
     /// Goes back to the backup, which stays. Heaps in memory are kept, so that no dump is read again.
     pub fn restore(&mut self, loader: Loader) -> Result<(), SessionError> {
-        let backup = self.backup_file();
-        if !backup.exists() {
-            return Err(SessionError::NoBackup(backup));
-        }
-        // Checked before anything is overwritten.
-        drop(store::open(&backup)?);
         let heaps = self.catalog.heaps();
-        self.replace_file_by(&backup)?;
-        let mut restored = Session::open(&self.file, loader)?;
+        let mut restored = match &self.file {
+            Some(file) => {
+                replace_by_backup(file)?;
+                Session::open(file, loader)?
+            }
+            None => {
+                let kept = self.kept.as_ref().ok_or(SessionError::NothingKept)?;
+                Session::new(store::copy(kept)?, None, loader)?
+            }
+        };
         for (number, heap) in &heaps {
             restored.catalog.adopt(*number, heap)?;
         }
-        restored.temporary = self.temporary.take();
+        restored.kept = self.kept.take();
         *self = restored;
         Ok(())
-    }
-
-    /// By renaming a copy: a crash leaves the one or the other.
-    fn replace_file_by(&self, backup: &Path) -> Result<(), SessionError> {
-        let mut copy = self.file.clone().into_os_string();
-        copy.push(".restoring");
-        let copy = PathBuf::from(copy);
-        std::fs::copy(backup, &copy)
-            .and_then(|_| std::fs::rename(&copy, &self.file))
-            .map_err(|source| SessionError::Io { path: self.file.clone(), source })
     }
 
     /// From now on a raised `flag` interrupts the query that runs, or the next one, and is lowered by that.
@@ -386,12 +387,24 @@ impl Session {
     }
 }
 
-/// Two shells may have one session open. What one has in memory would overwrite what the other has stored: whoever
-/// comes second has to open it again. To be called inside a transaction, so that it stays true.
-fn require_unchanged(connection: &Connection, data_version: i64, file: &Path) -> Result<(), SessionError> {
-    if store::data_version(connection)? == data_version {
-        Ok(())
-    } else {
-        Err(SessionError::ChangedElsewhere(file.to_owned()))
+fn backup_of(file: &Path) -> PathBuf {
+    let mut name = file.to_owned().into_os_string();
+    name.push(".bak");
+    name.into()
+}
+
+/// By renaming a copy: a crash leaves the one or the other.
+fn replace_by_backup(file: &Path) -> Result<(), SessionError> {
+    let backup = backup_of(file);
+    if !backup.exists() {
+        return Err(SessionError::NoBackup(backup));
     }
+    // Checked before anything is overwritten.
+    drop(store::open(&backup)?);
+    let mut copy = file.to_owned().into_os_string();
+    copy.push(".restoring");
+    let copy = PathBuf::from(copy);
+    std::fs::copy(backup, &copy)
+        .and_then(|_| std::fs::rename(&copy, file))
+        .map_err(|source| SessionError::Io { path: file.to_owned(), source })
 }

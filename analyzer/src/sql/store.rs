@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::error::SessionError;
@@ -51,8 +52,36 @@ pub fn create(path: &Path) -> Result<Connection, SessionError> {
         _ => SessionError::Io { path: path.to_owned(), source },
     })?;
     let connection = connect(path)?;
+    begin(&connection)?;
+    Ok(connection)
+}
+
+fn begin(connection: &Connection) -> Result<(), SessionError> {
     connection.execute_batch(SCHEMA)?;
     connection.execute("insert into heapsee_meta values ('format', ?)", [FORMAT])?;
+    Ok(())
+}
+
+/// Makes a session database that has no name: what it does not hold in memory is in a file that SQLite has deleted
+/// already, so that nothing is left behind however the program ends.
+pub fn unnamed() -> Result<Connection, SessionError> {
+    let connection = nameless()?;
+    begin(&connection)?;
+    Ok(connection)
+}
+
+/// An unnamed copy.
+pub fn copy(connection: &Connection) -> Result<Connection, SessionError> {
+    let mut copy = nameless()?;
+    Backup::new(connection, &mut copy)?.step(-1)?;
+    Ok(copy)
+}
+
+fn nameless() -> Result<Connection, SessionError> {
+    let connection = Connection::open_with_flags("", OpenFlags::default())?;
+    // Nobody will read it after a crash.
+    connection.pragma_update(None, "journal_mode", "memory")?;
+    connection.pragma_update(None, "synchronous", "off")?;
     Ok(connection)
 }
 

@@ -26,6 +26,12 @@ pub fn view(catalog: &Catalog, generation: &Generation) -> Result<Arc<View>> {
     catalog.view(generation).map_err(|error| Error::ModuleError(error.to_string()))
 }
 
+/// Whether what was taken from a view is true: to be asked after it was taken, and before SQLite gets it.
+#[inline]
+pub fn check(generation: &Generation, view: &View) -> Result<()> {
+    generation.check(view).map_err(|error| Error::ModuleError(error.to_string()))
+}
+
 /// A constraint violation.
 pub fn refused(message: &str) -> Error {
     Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CONSTRAINT), Some(message.to_owned()))

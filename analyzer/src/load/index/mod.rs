@@ -22,6 +22,7 @@ use std::path::Path;
 use heapsee_format::meta::Meta;
 use serde::{Deserialize, Serialize};
 
+use super::LoadError;
 use crate::heap::{Heap, Numbers, Source};
 
 pub(super) use key::{Key, settle};
@@ -43,11 +44,24 @@ struct About {
 }
 
 /// The heap of the dump at `path` from its index, if there is one that holds good. `source` is what is known without.
-pub(super) fn open(path: &Path, key: &Key, meta: Option<&Meta>, source: &Source) -> Option<Heap> {
-    place::candidates(path).iter().find_map(|candidate| open_one(candidate, key, meta, source))
+/// `on_loss` is as in [`super::LoadOptions`].
+pub(super) fn open(
+    path: &Path,
+    key: &Key,
+    meta: Option<&Meta>,
+    source: &Source,
+    on_loss: Option<fn(&LoadError)>,
+) -> Option<Heap> {
+    place::candidates(path).iter().find_map(|candidate| open_one(candidate, key, meta, source, on_loss))
 }
 
-fn open_one(index: &Path, key: &Key, meta: Option<&Meta>, source: &Source) -> Option<Heap> {
+fn open_one(
+    index: &Path,
+    key: &Key,
+    meta: Option<&Meta>,
+    source: &Source,
+    on_loss: Option<fn(&LoadError)>,
+) -> Option<Heap> {
     let (sections, about) = file::Sections::open(place::open(index, key)?)?;
     let about: About = serde_json::from_value(about).ok()?;
     if about.key != *key {
@@ -61,7 +75,8 @@ fn open_one(index: &Path, key: &Key, meta: Option<&Meta>, source: &Source) -> Op
         ..source.clone()
     };
     let meta = meta.filter(|_| about.sidecar_counts).cloned();
-    let opened = Opened { sections, key: key.clone(), dump: source.path.clone(), numbers: about.numbers.clone() };
+    let dump = source.path.clone();
+    let opened = Opened { sections, key: key.clone(), dump, numbers: about.numbers.clone(), on_loss };
     Heap::from_sections(Box::new(opened), &about.numbers, meta, source)
 }
 

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use super::super::{LoadError, read_again};
 use super::{Key, file};
-use crate::exit::{Failure, say};
-use crate::heap::{Heap, Numbers, Sections};
+use crate::heap::{Heap, Lost, Numbers, Sections};
 
 /// An index that goes with its dump, as far as can be told without reading either.
 pub struct Opened {
@@ -13,6 +12,8 @@ pub struct Opened {
     pub key: Key,
     pub dump: PathBuf,
     pub numbers: Numbers,
+    /// Told why, should the heap be lost.
+    pub on_loss: Option<fn(&LoadError)>,
 }
 
 impl Opened {
@@ -47,13 +48,12 @@ impl Sections for Opened {
         self.sections.read(name)
     }
 
-    /// Ends the program if neither the index nor the dump is what it was a moment ago. That takes two misfortunes at
-    /// once; the price of an error that every look at a cell could end in would be paid always.
-    fn reread(&self) -> Heap {
-        self.dump_apart().unwrap_or_else(|error| {
-            let failure = Failure::from(error);
-            say(&failure);
-            std::process::exit(failure.exit as i32)
+    fn reread(&self) -> Result<Heap, Lost> {
+        self.dump_apart().map_err(|error| {
+            if let Some(tell) = self.on_loss {
+                tell(&error);
+            }
+            Lost(error.to_string())
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::{LoadError, LoadOptions, load};
 use super::*;
@@ -55,7 +56,7 @@ impl Dump {
         let sidecar = crate::load::sidecar::find(&self.path);
         let key = Key::of(&metadata, &without.source().fingerprint, &sidecar.state);
         let index = self.index();
-        move || open_one(&index, &key, sidecar.meta.as_ref(), without.source())
+        move || open_one(&index, &key, sidecar.meta.as_ref(), without.source(), None)
     }
 
     fn inode(&self) -> u64 {
@@ -185,6 +186,48 @@ fn nothing_is_read_before_it_is_asked_for() {
     assert_eq!(everything(&heap), everything(&read));
     assert_ne!(dump.inode(), inode, "it was mended");
     assert_eq!(everything(&dump.indexed().unwrap()), everything(&read));
+}
+
+/// Then no answer is to be had; what is said all the same is within bounds, and owned to mean nothing.
+#[test]
+fn a_damaged_index_of_a_dump_that_is_gone_is_an_error() {
+    static TOLD: AtomicUsize = AtomicUsize::new(0);
+    let dump = Dump::new();
+    let read = dump.load(false).unwrap();
+    let (sections, _) = file::Sections::open(fs::File::open(dump.index()).unwrap()).unwrap();
+    let index = fs::read(dump.index()).unwrap();
+    let told = |_: &LoadError| {
+        TOLD.fetch_add(1, Ordering::Relaxed);
+    };
+    let mut lost = 0;
+    for (name, bytes) in
+        read.sections().unwrap().iter().filter(|(name, bytes)| *name != "type_names" && !bytes.is_empty())
+    {
+        let options = LoadOptions { index: true, on_loss: Some(told), ..LoadOptions::default() };
+        let heap = load(&dump.path, &options).unwrap();
+        let mut damaged = index.clone();
+        let at = sections.place(name).unwrap() as usize;
+        damaged[at..at + bytes.len()].fill(0x55);
+        // The same file, which is open.
+        fs::File::options().write(true).open(dump.index()).unwrap().write_all_at(&damaged, 0).unwrap();
+        fs::rename(&dump.path, dump.folder.path().join("elsewhere")).unwrap();
+        assert_eq!(heap.intact(), Ok(()), "nobody has looked at it");
+        let said = everything(&heap);
+        assert!(said.lines().count() >= heap.len() as usize);
+        match heap.intact() {
+            Ok(()) => assert_eq!(said, everything(&read), "{name} can be computed"),
+            Err(reason) => {
+                assert!(reason.to_string().contains("no such file"), "{name}: {reason}");
+                lost += 1;
+            }
+        }
+        fs::rename(dump.folder.path().join("elsewhere"), &dump.path).unwrap();
+        fs::File::options().write(true).open(dump.index()).unwrap().write_all_at(&index, 0).unwrap();
+        // Renaming changes a time that the index knows the dump by.
+        dump.load(false).unwrap();
+    }
+    assert!(lost > 5, "{lost}");
+    assert_eq!(TOLD.load(Ordering::Relaxed), lost, "once for each heap");
 }
 
 /// Tasks that wait for one column must not keep each other from reading it.

@@ -56,11 +56,12 @@ pub(in crate::shell) fn path(shell: &mut Shell<'_>, argument: &str) -> Result<Fl
     }
     let mut written = Ok(());
     let found = graph::path(&view, &starts, &ends, reversed, |added| {
-        if added > 0 && written.is_ok() {
+        if added > 0 && written.is_ok() && view.heap().intact().is_ok() {
             written = writeln!(shell.out, "Added {added} paths to newly discovered nodes");
         }
     });
     written?;
+    shell.session.check(&view)?;
     let Some(found) = found else {
         let way = if reversed { "parents" } else { "children" };
         writeln!(shell.out, "No path: along {way}, no object that matches {from:?} reaches one that matches {to:?}")?;
@@ -70,6 +71,7 @@ pub(in crate::shell) fn path(shell: &mut Shell<'_>, argument: &str) -> Result<Fl
     let addresses: Vec<i64> = found.iter().map(|&node| view.address(node).cast_signed()).collect();
     let mut rows = ResultSet::new(shell.session.object_columns());
     shell.session.objects(&addresses, |row| push_cells(row, |value| rows.push(value)))?;
+    shell.session.check(&view)?;
     shell.show_rows(&rows)?;
     if let Some(name) = name {
         writeln!(shell.out, "{name}")?;
@@ -96,11 +98,12 @@ pub(in crate::shell) fn gc(shell: &mut Shell<'_>, _argument: &str) -> Result<Flo
     print_stats(shell, &view)?;
     let mut written = Ok(());
     let found = graph::gc(&view, |depth, count| {
-        if written.is_ok() {
+        if written.is_ok() && view.heap().intact().is_ok() {
             written = print_level(shell.out, depth, count);
         }
     });
     written?;
+    shell.session.check(&view)?;
     if found.levels.is_empty() {
         print_level(shell.out, 0, 0)?;
     }
@@ -153,6 +156,7 @@ pub(in crate::shell) fn continue_gc(shell: &mut Shell<'_>, argument: &str) -> Re
                 }
             });
         }
+        shell.session.check(&view)?;
         if !next.is_empty() {
             writeln!(shell.out, "Marked {} objects at depth {depth}", next.len())?;
         }
@@ -180,6 +184,7 @@ pub(in crate::shell) fn ancestor_types(shell: &mut Shell<'_>, argument: &str) ->
     while !level.is_empty() {
         generation += 1;
         let (found, next) = ancestors(&view, &level, &latest);
+        shell.session.check(&view)?;
         writeln!(shell.out, "Found {} new ancestors", found.len())?;
         latest.extend(found.into_iter().map(|node| (node, generation)));
         level = next;
