@@ -24,6 +24,7 @@ from environments import (
     worker_environment,
 )
 from installed import build_wheels
+from machine import check_cgroup2
 from memcheck import check_memory, has_valgrind
 
 FUZZ_ROUNDS = os.environ.get("HEAPSEE_FUZZ_ROUNDS", "20000")
@@ -121,6 +122,13 @@ def memcheck() -> None:
         check_memory(worker_environment(python))
 
 
+def cgroup2() -> None:
+    """The agent's rules on a machine whose memory is in control groups of version 2."""
+    newest = survey().newest
+    build()
+    check_cgroup2(newest.executable, RELEASE / "heapsee-agent")
+
+
 def wheels() -> None:
     """What a release carries: a wheel of the extension for each CPython."""
     build_wheels(survey())
@@ -143,6 +151,7 @@ VERBS: dict[str, Callable[[], object]] = {
     "fuzz": fuzz,
     "soak": soak,
     "memcheck": memcheck,
+    "cgroup2": cgroup2,
     "wheels": wheels,
     "lint": lint,
     "fmt": fmt,
