@@ -81,9 +81,9 @@ pub struct SocketArgs {
     /// The daemon's control socket
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Else: the configuration that names it
-    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
-    pub config: PathBuf,
+    /// Else: the configuration that names it [default: that of the system, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `status`.

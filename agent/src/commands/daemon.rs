@@ -1,13 +1,13 @@
 //! `heapsee-agent run`, and the verbs that talk to it: `status`, `dump-now`, `pause`, `resume`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{json as to_json, print};
 use crate::cli::{DumpNowArgs, PauseArgs, ResumeArgs, RunArgs, SocketArgs, StatusArgs};
-use crate::config::{Config, LoadError};
+use crate::config::{Config, DEFAULT_PATH, DEFAULT_SOCKET, LoadError};
 use crate::daemon::{self, Request, ask};
 use crate::exit::Failure;
 use crate::render;
@@ -51,11 +51,15 @@ pub fn resume(args: &ResumeArgs) -> Result<(), Failure> {
     ask(&socket(&args.socket)?, &Request::Resume).map(drop)
 }
 
-/// The socket that is given, or that of the configuration.
+/// The socket that is given, or that of the configuration; without one, where it is by default.
 fn socket(args: &SocketArgs) -> Result<PathBuf, Failure> {
-    match &args.socket {
-        Some(socket) => Ok(socket.clone()),
-        None => Ok(Config::load(&args.config).map_err(LoadError::into_failure)?.agent.socket),
+    if let Some(socket) = &args.socket {
+        return Ok(socket.clone());
+    }
+    let system = Path::new(DEFAULT_PATH);
+    match args.config.as_deref().or_else(|| system.exists().then_some(system)) {
+        Some(path) => Ok(Config::load(path).map_err(LoadError::into_failure)?.agent.socket),
+        None => Ok(DEFAULT_SOCKET.into()),
     }
 }
 

@@ -20,7 +20,7 @@ pub use cron::Cron;
 pub use reader::Problem;
 use reader::{Sink, Table};
 pub use rule::{Event, Level, Measure, Resource, Rule, Select, Trigger};
-pub use sections::{Agent, Hook, Intake, Limits, Metrics, Quota, Retention, Ship, Store};
+pub use sections::{Agent, DEFAULT_SOCKET, Hook, Intake, Limits, Metrics, Quota, Retention, Ship, Store};
 pub use values::Amount;
 
 use crate::exit::{Exit, Failure};

@@ -12,6 +12,9 @@ use super::values::{
 use crate::intake::seal;
 use crate::trigger::LONGEST;
 
+/// Where the control socket is, unless a configuration says otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/heapsee/agent.sock";
+
 const PATH: &str = "an absolute path in quotes";
 
 /// `[agent]`: the daemon itself.
@@ -153,7 +156,7 @@ pub fn agent(table: Option<&Table<'_>>) -> Agent {
     Agent {
         poll: time(table, "poll", 5, |time| (1..=3600).contains(&time.as_secs()), "1s to 1h"),
         state: path(table, "state").unwrap_or_else(|| "/var/lib/heapsee/agent".into()),
-        socket: path(table, "socket").unwrap_or_else(|| "/run/heapsee/agent.sock".into()),
+        socket: path(table, "socket").unwrap_or_else(|| DEFAULT_SOCKET.into()),
         dry_run: table.and_then(|table| table.boolean("dry_run")).unwrap_or(false),
         log_json: choice(table, "log", &["text", "json"]) == Some("json"),
         dump_timeout: dump_time("dump_timeout", Duration::from_secs(60)),

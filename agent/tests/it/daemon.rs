@@ -355,6 +355,10 @@ fn one_agent_is_enough() {
     assert!(ended.failed_with(9).contains(&format!("process {} is already running", agent.process.pid())), "{ended:?}");
     stop(agent);
     assert!(site.ask("status", &[]).failed_with(11).contains("is `heapsee-agent run` running"));
+    // Nor is a configuration needed to be told so.
+    if !Path::new("/etc/heapsee/agent.toml").exists() && !Path::new("/run/heapsee/agent.sock").exists() {
+        assert!(Agent::run(Path::new("/nonexistent"), &["status"]).failed_with(11).contains("/run/heapsee/agent.sock"));
+    }
 }
 
 #[test]
