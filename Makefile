@@ -12,7 +12,7 @@ help:
 	@echo "make demo-agent  a server that leaks, a rule that fires, a dump that is in the bucket"
 	@echo "make bench   pause, walk and read against what they compete with  (OBJECTS=4000000 BYTES=3000000000 INTAKE=5000000000)"
 	@echo "make bench-analyzer  the reader alone, at several sizes, with and without its index  (OBJECTS='400000 4000000')"
-	@echo "make fuzz    files that are nearly dumps, tens of thousands of them  (HEAPSEE_FUZZ_ROUNDS=20000)"
+	@echo "make fuzz    files that are nearly dumps, tens of thousands; libFuzzer on lines  (HEAPSEE_FUZZ_ROUNDS=20000 HEAPSEE_FUZZ_SECONDS=120)"
 	@echo "make soak    one worker, dumped thousands of times: does anything grow?  (HEAPSEE_SOAK=5000)"
 	@echo "make memcheck  the extension under valgrind, with each CPython"
 	@echo "make cgroup2  the agent's rules on a machine with control groups of version 2, in software"

@@ -28,6 +28,17 @@ from machine import check_cgroup2
 from memcheck import check_memory, has_valgrind
 
 FUZZ_ROUNDS = os.environ.get("HEAPSEE_FUZZ_ROUNDS", "20000")
+FUZZ_SECONDS = os.environ.get("HEAPSEE_FUZZ_SECONDS", "120")
+# What cargo-fuzz asks of the compiler when it is to go without a sanitizer: a stable one will do.
+FUZZ_FLAGS = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Ccodegen-units=1",
+    "--cfg=fuzzing",
+]
 SOAK_DUMPS = os.environ.get("HEAPSEE_SOAK", "5000")
 
 
@@ -98,10 +109,25 @@ def bench_analyzer() -> None:
 
 
 def fuzz() -> None:
-    """Files that are nearly dumps, many more of them than in the tests."""
+    """Files that are nearly dumps, many more of them than in the tests; then lines, as libFuzzer finds them."""
     run(
         ["cargo", "test", "--locked", "-p", "heapsee", "--test", "it", "fuzz"], env={"HEAPSEE_FUZZ_ROUNDS": FUZZ_ROUNDS}
     )
+    fuzz_lines()
+
+
+def fuzz_lines() -> None:
+    """The parsers of a line, by libFuzzer. What is worth keeping goes into the corpus by hand, with `-merge=1`."""
+    crate, found = ROOT / "analyzer" / "fuzz", BUILD / "fuzz-corpus" / "line"
+    verbose = run(["rustc", "-vV"])
+    host = next(line.removeprefix("host: ") for line in verbose.splitlines() if line.startswith("host: "))
+    env = {"CARGO_TARGET_DIR": str(BUILD / "fuzz"), "RUSTFLAGS": " ".join(FUZZ_FLAGS)}
+    # With a target named, build scripts and macros are not instrumented.
+    run(["cargo", "build", "--release", "--locked", "--target", host, "--manifest-path", crate / "Cargo.toml"], env=env)
+    found.mkdir(parents=True, exist_ok=True)
+    program = BUILD / "fuzz" / host / "release" / "line"
+    limits = [f"-max_total_time={FUZZ_SECONDS}", "-max_len=4096", f"-artifact_prefix={BUILD}/fuzz-"]
+    run([program, found, crate / "corpus" / "line", *limits], label="libFuzzer")
 
 
 def soak() -> None:
