@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::literal::{identifier, literal, type_of, whole_text};
+use super::literal::{literal, type_of, whole_text};
 use super::shape::{Base, Layout};
 use super::{EdgeName, Names};
 use crate::heap::View;
@@ -89,8 +89,8 @@ impl Asked<'_> {
     }
 
     fn is_type(&self, node: u32) -> bool {
-        let known = |address| self.view.heap().meta().is_some_and(|meta| meta.types.contains_key(&address));
-        matches!(type_of(self.view, node), "type" | "abc.ABCMeta" | "ABCMeta") || known(self.view.address(node))
+        self.names.known.is_type(self.view.heap(), node)
+            || matches!(type_of(self.view, node), "type" | "abc.ABCMeta" | "ABCMeta")
     }
 
     fn by_position(&self, names: &[&str]) -> EdgeName {
@@ -379,13 +379,15 @@ impl Asked<'_> {
         // Without the sidecar nothing says that there are inline attributes; only instances of classes written in Python
         // (their names have no module in front) have them; and none has more than a few dozen.
         let inline = if layout.known && is_python && attributes.len() <= MOST_INLINE { attributes } else { &[] };
-        let names: Option<Vec<String>> = inline.iter().step_by(2).map(|&node| identifier(self.view, node)).collect();
-        let pairs = names.filter(|_| inline.len() == attributes.len() && inline.len().is_multiple_of(2));
-        match (position.checked_sub(slots.len()), pairs) {
-            (None, pairs) if is_dict || pairs.is_some() => attribute(&slots[position]),
-            (Some(_), _) if is_dict => attribute("__dict__"),
-            (Some(at), Some(names)) if at.is_multiple_of(2) => EdgeName::KeyItself(names[at / 2].clone()),
-            (Some(at), Some(names)) => EdgeName::Attribute(names[at / 2].clone()),
+        let name = |node: u32| self.names.identifier(node);
+        let is_whole = inline.len() == attributes.len() && inline.len().is_multiple_of(2);
+        let are_pairs = is_whole && inline.iter().step_by(2).all(|&node| name(node).is_some());
+        let name_at = |at: usize| inline.get(at & !1).and_then(|&node| name(node)).filter(|_| are_pairs);
+        match position.checked_sub(slots.len()).map(|at| (at, name_at(at))) {
+            None if is_dict || are_pairs => attribute(&slots[position]),
+            Some(_) if is_dict => attribute("__dict__"),
+            Some((at, Some(name))) if at.is_multiple_of(2) => EdgeName::KeyItself(name.to_string()),
+            Some((_, Some(name))) => EdgeName::Attribute(name.to_string()),
             _ if self.is_only_dict(rest) => attribute("__dict__"),
             _ => EdgeName::Unknown,
         }

@@ -14,11 +14,14 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::heap::{Edge, View};
+use fixedbitset::FixedBitSet;
+use rustc_hash::FxHashMap;
+
+use crate::heap::{Edge, Heap, View};
 
 pub use edge::EdgeName;
 pub use expression::{expression, root_name};
@@ -32,7 +35,12 @@ use shape::Layout;
 pub struct Names<'v> {
     view: &'v View,
     known: Rc<Known>,
+    /// By the node of a text: the identifier it is, if it is one.
+    identifiers: RefCell<FxHashMap<u32, Option<Rc<str>>>>,
 }
+
+/// Programs have fewer identifiers than these.
+const MOST_IDENTIFIERS: usize = 1 << 16;
 
 /// What was found out on the way, so that it need not be found out again: for views of the same heap.
 #[derive(Default)]
@@ -41,6 +49,19 @@ pub struct Known {
     layouts: RefCell<HashMap<u32, Rc<Layout>>>,
     /// The object last asked about, and where among its references its type is.
     own_type: Cell<Option<(u32, Option<usize>)>>,
+    /// The types that the sidecar names.
+    types: OnceCell<FixedBitSet>,
+}
+
+impl Known {
+    /// Whether the sidecar says that an object is a type.
+    fn is_type(&self, heap: &Heap, node: u32) -> bool {
+        let find = || {
+            let types = heap.meta().into_iter().flat_map(|meta| meta.types.keys());
+            types.filter_map(|&address| heap.node_of(address).map(|node| node as usize)).collect()
+        };
+        self.types.get_or_init(find).contains(node as usize)
+    }
 }
 
 impl<'v> Names<'v> {
@@ -51,12 +72,25 @@ impl<'v> Names<'v> {
 
     /// The same, going on with what is known.
     pub fn knowing(view: &'v View, known: Rc<Known>) -> Names<'v> {
-        Names { view, known }
+        Names { view, known, identifiers: RefCell::default() }
     }
 
     /// The view.
     pub fn view(&self) -> &'v View {
         self.view
+    }
+
+    /// The identifier that a text is, if it is one.
+    fn identifier(&self, node: u32) -> Option<Rc<str>> {
+        if let Some(found) = self.identifiers.borrow().get(&node) {
+            return found.clone();
+        }
+        let found: Option<Rc<str>> = literal::identifier(self.view, node).map(Rc::from);
+        let mut identifiers = self.identifiers.borrow_mut();
+        if identifiers.len() < MOST_IDENTIFIERS {
+            identifiers.insert(node, found.clone());
+        }
+        found
     }
 
     /// What the reference is called.

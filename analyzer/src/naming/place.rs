@@ -5,13 +5,13 @@
 //! that are data (numbers, long or numbered names, keys of large dicts) become `[*]`, a link that repeats leads back to
 //! where it was, and a frame has no line or thread. Places of several dumps share one [`Places`].
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::expression::attribute_of_key;
 use super::literal::type_of;
 use super::{EdgeName, Names, root_name};
 use crate::graph::Tree;
-use crate::heap::View;
+use crate::heap::{Edge, View};
 
 /// Instead of a place: no root reaches the object.
 pub const NOWHERE: u32 = u32::MAX;
@@ -33,7 +33,7 @@ const DICT: &str = ".__dict__";
 /// Numbers for texts.
 #[derive(Default)]
 struct Interner {
-    ids: HashMap<Box<str>, u32>,
+    ids: FxHashMap<Box<str>, u32>,
     texts: Vec<Box<str>>,
 }
 
@@ -67,7 +67,9 @@ struct Place {
 #[derive(Default)]
 pub struct Places {
     places: Vec<Place>,
-    index: HashMap<(u32, u32, u32), u32>,
+    index: FxHashMap<(u32, u32, u32), u32>,
+    /// Where a link leads: most lead where another one has led.
+    known: FxHashMap<(u32, u32, u32), u32>,
     labels: Interner,
     kinds: Interner,
 }
@@ -138,15 +140,17 @@ impl Places {
 
     /// The place of every object of a view, by node; [`NOWHERE`] for those no root reaches.
     pub fn assign(&mut self, view: &View, tree: &Tree) -> Vec<u32> {
-        let names = Names::new(view);
         let mut of = vec![NOWHERE; view.node_bound() as usize];
+        let mut links = Links::of(view, self);
         for &node in tree.order() {
-            let kind = self.kinds.id(type_of(view, node));
+            let kind = links.kind(node, self);
             of[node as usize] = match tree.parent(node) {
                 None => self.start(view, node, kind),
-                Some((parent, edge)) => {
-                    let link = Link { names: &names, parent, edge, node };
-                    self.below(of[parent as usize], &link, kind)
+                Some((parent, id)) => {
+                    let above = of[parent as usize];
+                    let is_attributes = self.places[above as usize].label == links.dict;
+                    let link = links.label(Edge { id, parent, child: node }, is_attributes, self);
+                    self.below(above, link, links.dict, kind)
                 }
             };
         }
@@ -174,24 +178,27 @@ impl Places {
         self.find(NOWHERE, label, kind)
     }
 
-    fn below(&mut self, parent: u32, link: &Link<'_>, kind: u32) -> u32 {
-        let is_attributes = self.labels.text(self.places[parent as usize].label) == DICT;
-        let (label, of_owner) = link.label(is_attributes);
-        if is_attributes && label == DICT {
+    fn below(&mut self, parent: u32, link: Link, dict: u32, kind: u32) -> u32 {
+        let Place { parent: owner, label: above, .. } = self.places[parent as usize];
+        if above == dict && link.label == dict {
             // Those of a thread, of a `threading.local`.
             return parent;
         }
-        let parent = if of_owner { self.places[parent as usize].parent } else { parent };
+        let parent = if link.of_owner { owner } else { parent };
+        let key = (parent, link.label, kind);
+        if let Some(&place) = self.known.get(&key) {
+            return place;
+        }
         // Every object may have attributes: that is no repetition, what is in them may be one.
-        let may_repeat = label != DICT;
-        let label = self.labels.id(&label);
-        match self.repeated(parent, label, kind).filter(|_| may_repeat) {
+        let place = match self.repeated(parent, link.label, kind).filter(|_| link.label != dict) {
             Some(place) => {
                 self.places[place as usize].repeats = true;
                 place
             }
-            None => self.find(parent, label, kind),
-        }
+            None => self.find(parent, link.label, kind),
+        };
+        self.known.insert(key, place);
+        place
     }
 
     /// A place at most a few links up that was reached by the same link to the same type.
@@ -220,30 +227,88 @@ impl Places {
     }
 }
 
-/// A reference of the tree.
-struct Link<'a> {
-    names: &'a Names<'a>,
-    parent: u32,
-    edge: u32,
-    node: u32,
+/// What the last link of a place is called.
+#[derive(Clone, Copy)]
+struct Link {
+    label: u32,
+    /// Whether it hangs from the object whose attributes the parent is.
+    of_owner: bool,
 }
 
-impl Link<'_> {
-    /// What the last link of a place is called, and whether it hangs from the object whose attributes the parent is.
-    fn label(&self, is_attributes: bool) -> (String, bool) {
-        let view = self.names.view();
-        let parent_type = type_of(view, self.parent);
-        let is_module = type_of(view, self.node) == "module";
-        let is_large = view.length(self.parent).is_some_and(|length| length > MOST_NAMED_KEYS);
-        // Most objects are elements; no name need be made for them.
-        match parent_type {
-            "list" | "tuple" | "set" | "frozenset" | "collections.deque" if !is_module => {
-                return (ANY.to_owned(), false);
-            }
-            "dict" if is_large && !is_attributes && !is_module && self.is_value() => return (ANY.to_owned(), false),
-            _ => {}
+/// The references of a view's tree. Most of them are called like others before: no name is made for these.
+struct Links<'v> {
+    names: Names<'v>,
+    /// By type of the view: the same among the kinds of all dumps, and what its references are.
+    kinds: Vec<Option<u32>>,
+    holders: Vec<Holder>,
+    any: u32,
+    dict: u32,
+    /// By the node of a text, and whether it names an attribute, and a module: what the value at this key is called.
+    keys: FxHashMap<(u32, bool, bool), Link>,
+}
+
+/// What an object's type says of what it refers to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// Elements.
+    Sequence,
+    /// Keys and values.
+    Dict,
+    /// Anything.
+    Other,
+}
+
+impl<'v> Links<'v> {
+    fn of(view: &'v View, places: &mut Places) -> Links<'v> {
+        let holder = |type_id| match view.type_name(type_id) {
+            "list" | "tuple" | "set" | "frozenset" | "collections.deque" => Holder::Sequence,
+            "dict" => Holder::Dict,
+            _ => Holder::Other,
+        };
+        Links {
+            names: Names::new(view),
+            kinds: vec![None; view.type_count() as usize],
+            holders: (0..view.type_count()).map(holder).collect(),
+            any: places.labels.id(ANY),
+            dict: places.labels.id(DICT),
+            keys: FxHashMap::default(),
         }
-        let Some(edge) = view.edge(self.edge) else { return (" →".to_owned(), false) };
+    }
+
+    /// The type of an object, as the places of all dumps know it.
+    fn kind(&mut self, node: u32, places: &mut Places) -> u32 {
+        let view = self.names.view();
+        let type_id = view.type_id(node);
+        *self.kinds[type_id as usize].get_or_insert_with(|| places.kinds.id(view.type_name(type_id)))
+    }
+
+    /// What a reference is called. `is_attributes`: the parent is the `__dict__` of an object.
+    fn label(&mut self, edge: Edge, is_attributes: bool, places: &mut Places) -> Link {
+        let view = self.names.view();
+        let any = Link { label: self.any, of_owner: false };
+        let is_module = type_of(view, edge.child) == "module";
+        let holder = self.holders[view.type_id(edge.parent) as usize];
+        if holder == Holder::Sequence && !is_module {
+            return any;
+        }
+        let is_large = view.length(edge.parent).is_some_and(|length| length > MOST_NAMED_KEYS);
+        let key = if holder == Holder::Dict { self.key(edge) } else { None };
+        if is_large && !is_attributes && !is_module && key.is_some() {
+            return any;
+        }
+        // Of keys that are texts there are few, and each has many values.
+        let key = key.filter(|&key| type_of(view, key) == "str").map(|key| (key, is_attributes, is_module));
+        if let Some(&link) = key.and_then(|key| self.keys.get(&key)) {
+            return link;
+        }
+        let (text, of_owner) = self.text(edge, is_attributes, is_module, is_large);
+        let link = Link { label: places.labels.id(&text), of_owner };
+        self.keys.extend(key.map(|key| (key, link)));
+        link
+    }
+
+    fn text(&self, edge: Edge, is_attributes: bool, is_module: bool, is_large: bool) -> (String, bool) {
+        let view = self.names.view();
         match self.names.edge(edge) {
             EdgeName::Key(key) if is_attributes => match attribute_of_key(&key) {
                 Some(name) => (format!(".{name}"), true),
@@ -254,7 +319,7 @@ impl Link<'_> {
             EdgeName::Key(key) => (key_label(&key), false),
             // Where no key is known, a module at least has a name.
             EdgeName::Item if is_module => {
-                (format!("[…] → module {}", view.name(self.node).unwrap_or_default()), false)
+                (format!("[…] → module {}", view.name(edge.child).unwrap_or_default()), false)
             }
             EdgeName::Index(_) | EdgeName::Item => (ANY.to_owned(), false),
             edge if edge.is_dict() => (DICT.to_owned(), false),
@@ -265,10 +330,13 @@ impl Link<'_> {
         }
     }
 
-    /// Whether the reference is the value of an entry of a dict, which lists keys and values in turn.
-    fn is_value(&self) -> bool {
-        let own = self.names.view().heap().edges(self.parent);
-        own.contains(&self.edge) && (self.edge - own.start) % 2 == 1
+    /// The key whose value the reference is, of a dict that lists keys and values in turn.
+    fn key(&self, edge: Edge) -> Option<u32> {
+        let heap = self.names.view().heap();
+        let own = heap.edges(edge.parent);
+        let in_turn = heap.length(edge.parent)?.checked_mul(2)? == own.len() as u64;
+        let is_value = in_turn && own.contains(&edge.id) && (edge.id - own.start) % 2 == 1;
+        is_value.then(|| heap.edge_child(edge.id - 1))
     }
 }
 

@@ -5,8 +5,9 @@
 //! are. Lists, sets and dicts are what they are only for now: they count as equal to nothing but themselves, unless
 //! asked for. Floats have no value in a dump, and instances no equality.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::heap::{Value, View};
 use crate::naming::type_of;
@@ -16,22 +17,43 @@ const UNKNOWN: u32 = u32::MAX;
 /// Its elements are being looked at.
 const OPEN: u32 = u32::MAX - 1;
 
+/// What makes objects of a type equal.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Their value.
+    Value,
+    /// Their elements.
+    Elements,
+    /// Nothing.
+    Identity,
+}
+
 /// For every object, the first one that equals it.
 pub struct Equal<'v> {
     view: &'v View,
-    mutable_too: bool,
+    /// By type.
+    rules: Vec<Rule>,
     first: Vec<u32>,
     /// By hash of what makes objects equal.
-    index: HashMap<u64, u32>,
+    index: FxHashMap<u64, u32>,
 }
 
 impl<'v> Equal<'v> {
     /// Of a view; of its lists, sets and dicts, too, if `mutable_too`.
     pub fn of(view: &'v View, mutable_too: bool) -> Equal<'v> {
+        let rule = |type_id| match view.type_name(type_id) {
+            "str" | "bytes" | "int" | "unicode" | "long" => Rule::Value,
+            "tuple" | "frozenset" => Rule::Elements,
+            "list" | "set" | "dict" if mutable_too => Rule::Elements,
+            _ => Rule::Identity,
+        };
+        let rules = (0..view.type_count()).map(rule).collect();
         let first = vec![UNKNOWN; view.node_bound() as usize];
-        let mut equal = Equal { view, mutable_too, first, index: HashMap::new() };
+        let mut equal = Equal { view, rules, first, index: FxHashMap::default() };
+        let mut open = Vec::new();
         for node in view.objects() {
-            equal.resolve(node);
+            open.push(node);
+            equal.resolve(&mut open);
         }
         equal
     }
@@ -55,22 +77,27 @@ impl<'v> Equal<'v> {
     }
 
     /// Elements come before what holds them; what is found to hold itself is equal to nothing else.
-    fn resolve(&mut self, node: u32) {
-        let mut open = vec![node];
+    fn resolve(&mut self, open: &mut Vec<u32>) {
         while let Some(&node) = open.last() {
             match self.first[node as usize] {
-                UNKNOWN if self.is_container(node) => {
-                    self.first[node as usize] = OPEN;
-                    self.view.children(node, |child| {
-                        if self.view.is_live(child) && self.first[child as usize] == UNKNOWN {
-                            open.push(child);
-                        }
-                    });
-                }
-                UNKNOWN => {
-                    self.first[node as usize] = self.atom(node);
-                    open.pop();
-                }
+                UNKNOWN => match self.rules[self.view.type_id(node) as usize] {
+                    Rule::Elements => {
+                        self.first[node as usize] = OPEN;
+                        self.view.children(node, |child| {
+                            if self.view.is_live(child) && self.first[child as usize] == UNKNOWN {
+                                open.push(child);
+                            }
+                        });
+                    }
+                    Rule::Value => {
+                        self.first[node as usize] = self.atom(node);
+                        open.pop();
+                    }
+                    Rule::Identity => {
+                        self.first[node as usize] = node;
+                        open.pop();
+                    }
+                },
                 OPEN => {
                     self.first[node as usize] = self.container(node);
                     open.pop();
@@ -82,41 +109,32 @@ impl<'v> Equal<'v> {
         }
     }
 
-    fn is_container(&self, node: u32) -> bool {
-        match type_of(self.view, node) {
-            "tuple" | "frozenset" => true,
-            "list" | "set" | "dict" => self.mutable_too,
-            _ => false,
-        }
-    }
-
     fn atom(&mut self, node: u32) -> u32 {
         let view = self.view;
-        if !matches!(type_of(view, node), "str" | "bytes" | "int" | "unicode" | "long") {
-            return node;
-        }
         let Some(value) = view.value(node) else { return node };
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = FxHasher::default();
         (view.type_id(node), view.length(node)).hash(&mut hasher);
         match &value {
             Value::Int(value) => value.hash(&mut hasher),
             Value::Text(text) => text.hash(&mut hasher),
         }
         let first = *self.index.entry(hasher.finish()).or_insert(node);
-        let same = (view.type_id(first), view.length(first)) == (view.type_id(node), view.length(node))
-            && view.value(first).as_ref() == Some(&value)
-            && (self.is_certain(node) || view.size(first) == view.size(node));
-        if same { first } else { node }
+        let same = || {
+            (view.type_id(first), view.length(first)) == (view.type_id(node), view.length(node))
+                && view.value(first).as_ref() == Some(&value)
+                && (self.is_certain(node) || view.size(first) == view.size(node))
+        };
+        if first == node || same() { first } else { node }
     }
 
     fn container(&mut self, node: u32) -> u32 {
         // A dump that does not list all elements (an untracked or torn one) says nothing about equality.
         let Some(elements) = self.elements(node) else { return node };
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = FxHasher::default();
         (self.view.type_id(node), &elements).hash(&mut hasher);
         let first = *self.index.entry(hasher.finish()).or_insert(node);
-        let same = self.view.type_id(first) == self.view.type_id(node) && self.elements(first) == Some(elements);
-        if same { first } else { node }
+        let same = || self.view.type_id(first) == self.view.type_id(node) && self.elements(first) == Some(elements);
+        if first == node || same() { first } else { node }
     }
 
     /// What an object holds, each element by the first that equals it; in no particular order where Python has none.
