@@ -5,6 +5,7 @@ Ratios count, not seconds: what is compared is measured in the same run on the s
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -48,33 +49,47 @@ ANSWERS: dict[str, tuple[list[str], float | None]] = {
     "suspects, with everything": (["suspects", "--max-items", "0"], 3),
     "top": (["top"], None),
     "twins": (["twins"], None),
-    "duplicates": (["duplicates"], None),
-    "waste": (["waste"], None),
+    "duplicates": (["duplicates"], 3),
+    "waste": (["waste"], 3),
     "packages": (["packages"], None),
-    "diff with itself": (["diff"], None),
+    "diff with itself": (["diff"], 3),
 }
+
+
+# What they may take of memory at most, in bytes: for each object, what reading takes and the dominator tree; for each
+# reference, what reading takes.
+BYTES_OF_OBJECT, BYTES_OF_REFERENCE = 160 + 24, 16
+# In a larger heap everything is measured once, and two of them at a time are too much for the machine.
+LARGE = 10_000_000
 
 
 def bench_answers(dump: Path) -> None:
     """Each answer from the dump itself, against reading it and nothing else; the best of two."""
+    told = binaries.run(binaries.HEAPSEE, "summary", dump, "--json", "--no-index").check().out
+    objects, references = (json.loads(told)["totals"][counted] for counted in ("objects", "refs"))
+    bound = objects * BYTES_OF_OBJECT + references * BYTES_OF_REFERENCE
 
-    def seconds(verb: str, *arguments: str | Path) -> float:
+    def cost(verb: str, *arguments: str | Path) -> tuple[float, int]:
         command = [binaries.HEAPSEE, verb, dump, *arguments, "--no-index"]
-        times = []
-        for _ in range(2):
+        costs = []
+        for _ in range(1 if objects > LARGE else 2):
             before = time.perf_counter()
-            measure(command)
-            times.append(time.perf_counter() - before)
-        return min(times)
+            peak = measure(command).peak
+            costs.append((time.perf_counter() - before, peak))
+        return min(costs)
 
-    read = seconds("summary")
+    read, least = cost("summary")
     print("\nthe answers, beside the time to read the dump")
-    row("read, and a summary", f"{read:.2f} s")
+    row("read, and a summary", f"{read:.2f} s", f"{least / MB:,.0f} MB")
     for what, ((verb, *arguments), budget) in ANSWERS.items():
         dumps = [dump] if verb == "diff" else []
-        own = seconds(verb, *dumps, *arguments) - read * (1 + len(dumps))
+        if dumps and objects > LARGE:
+            continue
+        took, peak = cost(verb, *dumps, *arguments)
+        own, most = took - read * (1 + len(dumps)), bound * (1 + len(dumps))
         promise = f", at most {budget:.0f} × is promised" if budget else ""
-        row(f"  {what}", f"{own:.2f} s", f"{own / read:.1f} × the time to read{promise}")
+        memory = f"{peak / MB:,.0f} MB of at most {most / MB:,.0f}"
+        row(f"  {what}", f"{own:.2f} s", f"{own / read:.1f} × the time to read{promise}; {memory}")
 
 
 PLAIN = """

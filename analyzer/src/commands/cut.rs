@@ -26,7 +26,7 @@ pub struct CutArgs {
     #[arg(value_name = "CONDITION")]
     pub condition: String,
     /// Look for no set with more references than these.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, visible_alias = "max-items", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_refs: u16,
     /// Write JSON (schema heapsee.cut/1).
     #[arg(long)]

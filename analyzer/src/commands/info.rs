@@ -37,7 +37,7 @@ pub struct RefsArgs {
     #[arg(long)]
     pub parents: bool,
     /// Show this many; 0 for all.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, visible_alias = "max-items", value_name = "N", default_value_t = 100)]
     pub limit: usize,
     /// Write JSON (schema heapsee.refs/1).
     #[arg(long)]

@@ -28,7 +28,7 @@ pub struct SummaryArgs {
     #[arg(long, value_enum, default_value_t = Order::Size, value_name = "KEY")]
     pub by: Order,
     /// Show this many types; 0 for all.
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, visible_alias = "max-items", default_value_t = 20, value_name = "N")]
     pub limit: usize,
     /// Read what there is of a dump that was cut off or damaged.
     #[arg(long)]

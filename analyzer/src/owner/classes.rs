@@ -11,16 +11,21 @@ pub struct Classes<'v> {
     modules: HashMap<u32, &'v str>,
     /// By type of instances: the classes of that name.
     of_type: Vec<Vec<u32>>,
+    /// By type: whether objects of it are classes.
+    of_classes: Vec<bool>,
 }
 
 impl<'v> Classes<'v> {
     /// As the sidecar knows them.
     pub fn of(view: &'v View) -> Classes<'v> {
-        let mut classes = Classes { modules: HashMap::new(), of_type: vec![Vec::new(); view.type_count() as usize] };
+        let count = view.type_count() as usize;
+        let (of_type, of_classes) = (vec![Vec::new(); count], vec![false; count]);
+        let mut classes = Classes { modules: HashMap::new(), of_type, of_classes };
         let types = view.heap().meta().into_iter().flat_map(|meta| &meta.types);
         for (&address, found) in types {
             let Some(node) = view.node_of(address).filter(|&node| view.is_live(node)) else { continue };
             classes.modules.insert(node, found.module.as_str());
+            classes.of_classes[view.type_id(node) as usize] = true;
             // Instances of classes in C have the module in front of the name.
             let name = view.name(node).unwrap_or_default();
             let long = format!("{}.{name}", found.module);
@@ -50,6 +55,11 @@ impl<'v> Classes<'v> {
                 found
             }
         }
+    }
+
+    /// Whether all objects of a type are instances of one class, so that what is true of one is of all.
+    pub(super) fn are_alike(&self, type_id: u32) -> bool {
+        self.of_type[type_id as usize].len() <= 1 && !self.of_classes[type_id as usize]
     }
 
     /// The module of the class of an object. What the sidecar left out may still have it in front of its type's name.

@@ -77,7 +77,14 @@ impl Owners {
             known.insert(name.to_owned(), id);
             id
         };
+        // By type, where all objects of it have the same owner.
+        let mut of_all: Vec<Option<u32>> = vec![None; view.type_count() as usize];
         for node in view.objects() {
+            let type_id = view.type_id(node);
+            if let Some(own) = of_all[type_id as usize] {
+                self.own[node as usize] = own;
+                continue;
+            }
             let (name, is_instance) = match type_of(view, node) {
                 "module" => (view.name(node).map(|name| name.into_owned()), false),
                 "function" => (modules.of_function(view, node), false),
@@ -86,11 +93,14 @@ impl Owners {
                     None => (classes.module_of_instance(view, node).map(str::to_owned), true),
                 },
             };
-            let Some(name) = name else { continue };
-            let id = module(&name, self);
-            let package = &self.packages[self.package_of[id as usize] as usize];
-            if !(is_instance && package.kind == Kind::StandardLibrary) {
-                self.own[node as usize] = id;
+            let own = name.map_or(NOBODY, |name| {
+                let id = module(&name, self);
+                let package = &self.packages[self.package_of[id as usize] as usize];
+                if is_instance && package.kind == Kind::StandardLibrary { NOBODY } else { id }
+            });
+            self.own[node as usize] = own;
+            if is_instance && classes.are_alike(type_id) {
+                of_all[type_id as usize] = Some(own);
             }
         }
     }

@@ -118,10 +118,17 @@ pub fn reconcile(out: &mut dyn Write, reconcile: &Reconcile) -> io::Result<()> {
         let row = |outside: &crate::report::reconcile::Outside| {
             let amount = outside.amount;
             let holds = outside.holds.unwrap_or("unknown: a type of a C extension").to_owned();
-            vec![amount.objects.to_string(), amount.bytes.to_string(), outside.type_name.clone(), holds]
+            let path = outside.path.clone().unwrap_or_default();
+            vec![amount.objects.to_string(), amount.bytes.to_string(), outside.type_name.clone(), holds, path]
         };
         let rows: Vec<Vec<String>> = reconcile.outside.iter().map(row).collect();
-        let headers = [("objects", Right), ("bytes counted", Right), ("type", Left), ("what each holds", Left)];
+        let headers = [
+            ("objects", Right),
+            ("bytes counted", Right),
+            ("type", Left),
+            ("what each holds", Left),
+            ("where most of them hang", Left),
+        ];
         table_of_paths(out, &headers, &rows)?;
         hidden(out, reconcile.outside_count - reconcile.outside.len(), "types")?;
     }

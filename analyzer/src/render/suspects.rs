@@ -22,7 +22,8 @@ pub fn suspects(out: &mut dyn Write, report: &Suspects) -> io::Result<()> {
             bytes(report.threshold_bytes)
         );
         paragraph(out, &text, "")?;
-        return intended(out, report);
+        intended(out, report)?;
+        return notes(out, report);
     }
     for (i, each) in report.suspects.iter().enumerate() {
         if i > 0 {
@@ -33,7 +34,17 @@ pub fn suspects(out: &mut dyn Write, report: &Suspects) -> io::Result<()> {
     if report.left_out > 0 {
         writeln!(out, "\n… and {} smaller (--max-items 0 shows all)", report.left_out)?;
     }
-    intended(out, report)
+    intended(out, report)?;
+    notes(out, report)
+}
+
+/// What else there is to know.
+fn notes(out: &mut dyn Write, report: &Suspects) -> io::Result<()> {
+    for note in &report.notes {
+        writeln!(out)?;
+        paragraph(out, note, "")?;
+    }
+    Ok(())
 }
 
 /// What nobody is accused of.

@@ -5,9 +5,9 @@
 //! are. Lists, sets and dicts are what they are only for now: they count as equal to nothing but themselves, unless
 //! asked for. Floats have no value in a dump, and instances no equality.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
 use crate::heap::{Value, View};
 use crate::naming::type_of;
@@ -112,7 +112,7 @@ impl<'v> Equal<'v> {
     fn atom(&mut self, node: u32) -> u32 {
         let view = self.view;
         let Some(value) = view.value(node) else { return node };
-        let mut hasher = FxHasher::default();
+        let mut hasher = DefaultHasher::new();
         (view.type_id(node), view.length(node)).hash(&mut hasher);
         match &value {
             Value::Int(value) => value.hash(&mut hasher),
@@ -130,7 +130,7 @@ impl<'v> Equal<'v> {
     fn container(&mut self, node: u32) -> u32 {
         // A dump that does not list all elements (an untracked or torn one) says nothing about equality.
         let Some(elements) = self.elements(node) else { return node };
-        let mut hasher = FxHasher::default();
+        let mut hasher = DefaultHasher::new();
         (self.view.type_id(node), &elements).hash(&mut hasher);
         let first = *self.index.entry(hasher.finish()).or_insert(node);
         let same = || self.view.type_id(first) == self.view.type_id(node) && self.elements(first) == Some(elements);

@@ -2,14 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Kinds;
+use super::{Kinds, calls};
 use crate::graph::{Amount, Dominators};
 
 /// How deep containers in containers are looked into.
-const DEEPEST: usize = 4;
+const DEEPEST: usize = 6;
 
-/// Types that stand for what is in them, beside the built-in containers.
-const WRAPPERS: [&str; 5] = ["method", "functools.partial", "cell", "functools._HashedSeq", "_HashedSeq"];
+/// Types that stand for what is in them, beside the built-in containers and calls: among them the contexts of tasks.
+const WRAPPERS: [&str; 9] = [
+    "cell",
+    "functools._HashedSeq",
+    "_HashedSeq",
+    "_contextvars.Context",
+    "Context",
+    "hamt",
+    "hamt_bitmap_node",
+    "hamt_array_node",
+    "hamt_collision_node",
+];
 
 /// Objects of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +40,8 @@ pub struct Contents {
     /// If that type is a container or the like: what most of it is filled with. If its objects keep others of their kind,
     /// all of these.
     pub inner: Option<Group>,
+    /// If it is a type of calls that wait: the function that most of them run.
+    pub calls: Option<String>,
     /// How many there are of all types, numbers and texts aside if there is anything else.
     pub total: u64,
     /// Of how many types.
@@ -40,7 +52,7 @@ impl Contents {
     /// Of a chain: the type that its links begin with.
     pub(super) fn of_chain(link: &[u32], links: u64, bytes: u64) -> Contents {
         let members = link.first().map(|&type_id| Group { type_id, count: links, bytes });
-        Contents { members, inner: None, total: links, types: 1 }
+        Contents { members, total: links, types: 1, ..Contents::default() }
     }
 
     /// The count of what is most telling.
@@ -88,7 +100,8 @@ pub(super) fn of(kinds: &Kinds<'_>, dominators: &Dominators, members: &[(u32, u6
     let total = types.len() as u64;
     types.sort_unstable();
     types.dedup();
-    Contents { members: Some(group), inner, total, types: types.len() as u64 }
+    let calls = calls::most_called(kinds, members, group.type_id);
+    Contents { members: Some(group), inner, calls, total, types: types.len() as u64 }
 }
 
 /// The type whose objects keep most.
@@ -115,25 +128,27 @@ fn below(kinds: &Kinds<'_>, dominators: &Dominators, outer: &Group, members: &[(
     (count > outer.count * 2).then_some(Group { type_id: outer.type_id, count, bytes: outer.bytes })
 }
 
-/// Looks into containers until there is something that says more.
+/// Looks into containers, and what else stands for what is in it, until there is something that says more.
 fn inner(kinds: &Kinds<'_>, dominators: &Dominators, outer: &Group, members: &[(u32, u64)]) -> Option<Group> {
     let view = kinds.view();
     let mut level: Vec<(u32, u64)> = members.to_vec();
-    let mut group = outer.clone();
+    let (mut group, mut best) = (outer.clone(), None);
     for _ in 0..DEEPEST {
         let type_name = view.type_name(group.type_id);
-        if !kinds.is_container_type(group.type_id) && !WRAPPERS.contains(&type_name) {
+        let is_wrapper = WRAPPERS.contains(&type_name) || calls::is_call(type_name);
+        if !kinds.is_container_type(group.type_id) && !is_wrapper {
             break;
         }
         let alike = level.iter().filter(|&&(node, _)| view.type_id(node) == group.type_id);
         let children = alike.flat_map(|&(node, _)| dominators.children(Some(node)));
         level = children.map(|child| (child, dominators.retained(child).bytes)).collect();
-        let next = largest(kinds, &level)?;
-        if next.bytes < group.bytes / 3 {
-            return None;
-        }
+        let Some(next) = largest(kinds, &level).filter(|next| next.bytes >= group.bytes / 3) else { break };
         group = next;
+        let says_more = group.type_id != outer.type_id && !kinds.is_leaf_type(group.type_id);
+        // A text in a call, or a call in a container, is less than what it is in, or has in it.
+        if says_more && !kinds.is_container_type(group.type_id) && !WRAPPERS.contains(&view.type_name(group.type_id)) {
+            best = Some(group.clone());
+        }
     }
-    let says_more = group.type_id != outer.type_id && !kinds.is_leaf_type(group.type_id);
-    (says_more && !kinds.is_container_type(group.type_id)).then_some(group)
+    best
 }

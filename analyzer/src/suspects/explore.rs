@@ -232,7 +232,7 @@ impl Walk<'_, '_> {
         let heaviest = members.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
         let sum = sum(members);
         let is_container = self.kinds.is_container(node) || self.kinds.view().length(node).is_some();
-        if is_container && heaviest < self.threshold {
+        if is_container && !members.is_empty() && heaviest < self.threshold {
             // Nowhere further down is there enough.
             return true;
         }

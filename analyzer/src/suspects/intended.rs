@@ -27,6 +27,8 @@ pub struct Place<'a> {
     pub way: &'a [u32],
     /// The package whose module it is in, if that is an installed one or Python itself.
     pub library: Option<String>,
+    /// Whether it is part of an object of a library that keeps the latest only, by the name of its class: an `LRUCache`.
+    pub is_limited: bool,
 }
 
 /// Why each place may be meant to be large; nothing if it looks like a leak.
@@ -57,6 +59,14 @@ fn reason(kinds: &Kinds<'_>, dominators: &Dominators, place: &Place<'_>, plain: 
     let tree = contents.inner.is_some();
     if few && !tree && suspect.shape != Shape::Single && suspect.amount.bytes < (total / FEW_SHARE).min(FEW_BYTES) {
         return Some("it has only a few members, and they are not much of the heap");
+    }
+    // Ways lead through a frame only if there is no other.
+    let is_local = place.way.first().is_some_and(|&node| kinds.type_name(node) == "frame");
+    if is_local && !tree && (few || suspect.shape == Shape::Single) {
+        return Some("it is what a function has in hand that is running, and goes when that returns");
+    }
+    if place.is_limited {
+        return Some("it is part of a library's cache that keeps the latest only, up to a limit");
     }
     place.library.as_ref()?;
     if contents.types * 2 > contents.total && contents.total >= MANY as u64 {

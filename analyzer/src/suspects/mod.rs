@@ -5,12 +5,14 @@
 //! their objects with others, and leaves out what every Python process has. What comes of it is data: the words are
 //! made in `report`.
 
+mod calls;
 mod contents;
 mod explore;
 mod intended;
 mod kinds;
 mod known;
 mod ordinary;
+mod remade;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,8 @@ pub enum Shape {
     Unreached,
     /// Frames of many threads that are in the same function.
     Threads,
+    /// Modules that were made of the same file again and again, or of none.
+    Remade,
     /// Each link keeps the next.
     Chain {
         /// The types of one link's objects.
@@ -82,6 +86,7 @@ pub fn find(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<S
     shared::add(kinds, dominators, threshold, &mut found);
     unreached::add(kinds, dominators, threshold, &mut found);
     threads::add(kinds, dominators, threshold, &mut found);
+    remade::add(kinds, dominators, threshold, &mut found);
     found.sort_by_key(|suspect| (std::cmp::Reverse(suspect.amount.bytes), suspect.node));
     found
 }

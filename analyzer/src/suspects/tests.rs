@@ -31,6 +31,15 @@ impl Sketch {
         .unwrap();
     }
 
+    fn text(&mut self, address: u64, value: &str) {
+        let length = value.len();
+        writeln!(
+            self.lines,
+            "{{\"address\": {address}, \"type\": \"str\", \"size\": 60, \"len\": {length}, \"value\": \"{value}\", \"refs\": []}}"
+        )
+        .unwrap();
+    }
+
     fn found(mut self, threshold: u64) -> Vec<Found> {
         let mut refs = Vec::new();
         for (i, &attribute) in self.attributes.clone().iter().enumerate() {
@@ -141,6 +150,7 @@ fn a_chain_and_one_big_object() {
     }
     heap.object(5, "bytes", 45_000, &[]);
     let found = heap.found(40_000);
+    assert_eq!(found[1].1, Shape::Single);
     let shapes: Vec<(u64, bool, u64)> = found
         .iter()
         .map(|(address, shape, members, _)| {
@@ -171,4 +181,41 @@ fn a_chain_whose_links_are_of_several_types() {
         panic!("{found:?}")
     };
     assert!(kind.starts_with("Event") && link.len() == 2 && also.is_empty(), "{found:?}");
+}
+
+#[test]
+fn modules_of_one_file_are_one_suspect() {
+    for (files, sizes, expect) in [(1, 2000, true), (40, 2000, false), (1, 20, false)] {
+        let mut heap = Sketch::default();
+        heap.text(50, "__file__");
+        (0..files).for_each(|file| heap.text(3000 + file, &format!("/srv/plugin{file}.py")));
+        for number in 0..40 {
+            let at = 1000 + 10 * number;
+            heap.object(at, "module", 100, &[at + 1]);
+            heap.object(at + 1, "dict", sizes, &[50, 3000 + number % files]);
+        }
+        let found: Vec<_> = heap.found(40_000).into_iter().map(|(_, shape, members, _)| (shape, members)).collect();
+        let all = vec![(Shape::Remade, Some(("module".to_owned(), 40)))];
+        assert_eq!(found, if expect { all } else { vec![] }, "{files} {sizes}");
+    }
+}
+
+#[test]
+fn calls_are_named_by_their_function() {
+    let mut heap = Sketch::default();
+    heap.lines += "{\"address\": 90, \"type\": \"function\", \"size\": 100, \"name\": \"run_all\", \"refs\": []}\n";
+    heap.lines += "{\"address\": 91, \"type\": \"function\", \"size\": 100, \"name\": \"paid\", \"refs\": []}\n";
+    // A library's function is given the application's to call.
+    let all: Vec<u64> = (1000..1100).step_by(2).collect();
+    for &handle in &all {
+        heap.object(handle, "TimerHandle", 1000, &[90, handle + 1]);
+        heap.object(handle + 1, "tuple", 50, &[91]);
+    }
+    heap.object(3, "list", 500, &all);
+    let view = View::new(Arc::new(Heap::from_text(&heap.lines).unwrap()));
+    let kinds = Kinds::of(&view);
+    let found = find(&kinds, &Dominators::of(&view), 40_000);
+    let told: Vec<_> =
+        found.iter().map(|suspect| (suspect.contents.count(), suspect.contents.calls.as_deref())).collect();
+    assert_eq!(told, [(50, Some("paid"))]);
 }

@@ -33,7 +33,8 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
         let variables: Vec<(u32, u64)> = variables.map(|child| (child, dominators.retained(child).bytes)).collect();
         let group = Group { type_id: view.type_id(node), count: frames.len() as u64, bytes: amount.bytes };
         let inner = contents::of(kinds, dominators, &variables).members;
-        let contents = Contents { members: Some(group), inner, total: frames.len() as u64, types: 1 };
+        let contents =
+            Contents { members: Some(group), inner, total: frames.len() as u64, types: 1, ..Contents::default() };
         found.push(Suspect { node, shape: Shape::Threads, amount, contents, also: Vec::new() });
     }
 }

@@ -147,8 +147,7 @@ struct Parts {
 impl Parts {
     fn of(view: &View, places: &mut Places) -> Parts {
         let tree = Tree::of(view);
-        let place_of = places.assign(view, &tree);
-        let owners = Owners::of(view, &tree);
+        let (place_of, owners) = rayon::join(|| places.assign(view, &tree), || Owners::of(view, &tree));
         let mut parts = Parts { places: Vec::new(), place_of, types: BTreeMap::new(), packages: BTreeMap::new() };
         parts.places.resize(places.len() as usize, Amount::default());
         let mut types = vec![Amount::default(); view.type_count() as usize];
@@ -177,8 +176,8 @@ impl Diff {
     pub fn of(views: &[&View], limit: usize) -> Option<Diff> {
         let (&first, &last) = (views.first()?, views.last()?);
         let mut all_places = Places::default();
-        let parts: Vec<Parts> = views.iter().map(|view| Parts::of(view, &mut all_places)).collect();
-        let matching = Matching::of(first, last);
+        let parts = || -> Vec<Parts> { views.iter().map(|view| Parts::of(view, &mut all_places)).collect() };
+        let (parts, matching) = rayon::join(parts, || Matching::of(first, last));
         let mut notes = Vec::new();
         let (times, trend_unit) = times(views, matching.relation, &mut notes);
         let mut changed = Changed::default();

@@ -6,8 +6,12 @@
 
 mod outside;
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
+use super::tally::Whereabouts;
+use super::words::objects;
 use crate::graph::Amount;
 use crate::heap::View;
 
@@ -20,6 +24,8 @@ const SMALL: u64 = 512;
 const LARGE_OVERHEAD: u64 = 16;
 /// An interpreter with nothing in it has about this much that is no object.
 const INTERPRETER: u64 = 8 << 20;
+/// As few objects that point outside are not told of beside suspects.
+const FEW: u64 = 16;
 /// Less than this is not worth a verdict.
 const WORTH: u64 = 32 << 20;
 
@@ -86,6 +92,8 @@ pub struct Outside {
     pub amount: Amount,
     /// What each holds; none if it is only known to be of a C extension.
     pub holds: Option<&'static str>,
+    /// Where most of them hang, as far as rows are shown; a path with `[*]` for any element.
+    pub path: Option<String>,
 }
 
 /// What the sidecar says, in bytes.
@@ -125,6 +133,7 @@ impl Reconcile {
         let mut outside = outside(view);
         let outside_count = outside.len();
         outside.truncate(limit);
+        find_places(view, &mut outside);
         Reconcile { schema: SCHEMA, verdict, explanation, rss, parts, heap, outside, outside_count, notes }
     }
 }
@@ -228,9 +237,35 @@ fn judge(figures: Figures, python: u64) -> (Verdict, Vec<String>) {
     (verdict, words)
 }
 
-/// Types that are known to point outside, and other types of C extensions that came with a distribution.
+/// That most of the process is not in Python's heap, if so: in a sentence, with the objects that point there.
+pub(super) fn elsewhere(view: &View) -> Option<String> {
+    let told = Reconcile::of(view, 0);
+    let what = match told.verdict {
+        Verdict::NotPython => "anonymous memory that no Python object accounts for",
+        Verdict::SharedMemory => "shared memory",
+        _ => return None,
+    };
+    let mut pointing = outside(view);
+    pointing.retain(|row| row.holds.is_some() && row.amount.objects >= FEW);
+    pointing.truncate(1);
+    find_places(view, &mut pointing);
+    let pointing = pointing.first().map(|row| {
+        let place = row.path.as_ref().map(|path| format!(", most of them at {}", super::words::place(path)));
+        let counted = objects(row.amount.objects, &row.type_name);
+        format!(" {counted} point at such memory{}.", place.unwrap_or_default())
+    });
+    Some(format!(
+        "Most of the process, {} resident, is not in this heap but {what}: `heapsee reconcile` says more.{}",
+        super::words::bytes(told.rss.unwrap_or_default()),
+        pointing.unwrap_or_default()
+    ))
+}
+
+/// Types that are known to point outside, or derive from such, and other types of C extensions that came with a
+/// distribution.
 fn outside(view: &View) -> Vec<Outside> {
-    let distributions = view.heap().meta().map(|meta| &meta.distributions);
+    let meta = view.heap().meta();
+    let distributions = meta.map(|meta| &meta.distributions);
     let is_extension = |name: &str| {
         outside::top_module(name).is_some_and(|top| distributions.is_some_and(|known| known.contains_key(top)))
     };
@@ -238,12 +273,14 @@ fn outside(view: &View) -> Vec<Outside> {
     for node in view.objects() {
         amounts[view.type_id(node) as usize] += Amount { objects: 1, bytes: view.size(node) };
     }
+    let derived = meta.map(|meta| outside::derived(view, meta)).unwrap_or_default();
     let found = amounts.into_iter().enumerate().filter(|(_, amount)| amount.objects > 0);
     let mut found: Vec<Outside> = found
         .filter_map(|(id, amount)| {
             let type_name = view.type_name(id as u32).to_owned();
-            let holds = outside::of_type(&type_name);
-            (holds.is_some() || is_extension(&type_name)).then_some(Outside { type_name, amount, holds })
+            let holds = outside::of_type(&type_name).or_else(|| derived.get(&(id as u32)).copied());
+            let is_one = holds.is_some() || is_extension(&type_name);
+            is_one.then_some(Outside { type_name, amount, holds, path: None })
         })
         .collect();
     found.sort_by(|a, b| {
@@ -251,6 +288,23 @@ fn outside(view: &View) -> Vec<Outside> {
         key(b).cmp(&key(a)).then_with(|| a.type_name.cmp(&b.type_name))
     });
     found
+}
+
+/// Where most objects of each type hang.
+fn find_places(view: &View, rows: &mut [Outside]) {
+    if rows.is_empty() {
+        return;
+    }
+    let whereabouts = Whereabouts::of(view);
+    for row in rows {
+        let Some(type_id) = view.type_by_name(&row.type_name) else { continue };
+        let mut counts: HashMap<u32, u64> = HashMap::new();
+        for node in view.objects().filter(|&node| view.type_id(node) == type_id) {
+            *counts.entry(whereabouts.place(node)).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|&(place, count)| (count, std::cmp::Reverse(place)));
+        row.path = most.map(|(place, _)| whereabouts.text(place));
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,11 @@
 //! Objects that point at memory the dump does not count: buffers, handles and structures of C libraries.
 
+use std::collections::HashMap;
+
+use heapsee_format::meta::Meta;
+
+use crate::heap::View;
+
 /// What is known of a type: the name its objects have in a dump, and what they hold outside of themselves.
 const KNOWN: [(&str, &str); 41] = [
     ("numpy.ndarray", "array data: counted in its size if it owns it, not at all if it is a view of something else"),
@@ -45,9 +51,38 @@ const KNOWN: [(&str, &str); 41] = [
     ("_io.BytesIO", "a buffer, counted in its size unless it is shared"),
 ];
 
+/// No class has more bases in a row that matter here.
+const DEEPEST: usize = 20;
+/// The classes of ctypes whose objects hold data, not functions; its metaclasses are none of them.
+const CTYPES_DATA: [&str; 5] = ["Array", "Structure", "Union", "_SimpleCData", "_Pointer"];
+const CTYPES: &str = "C data of ctypes, not counted in its size beyond a few bytes";
+
 /// What objects of a type hold outside of themselves.
 pub(super) fn of_type(type_name: &str) -> Option<&'static str> {
     KNOWN.iter().find(|(name, _)| *name == type_name).map(|&(_, holds)| holds)
+}
+
+/// The types whose base, or whose base's base, is known, by type id: subclasses, and the arrays and structures of ctypes,
+/// each of which has a class of its own.
+pub(super) fn derived(view: &View, meta: &Meta) -> HashMap<u32, &'static str> {
+    let holds = |address: &u64| {
+        let mut at = meta.types.get(address)?;
+        for _ in 0..DEEPEST {
+            at = meta.types.get(&at.base?)?;
+            if at.module == "_ctypes" {
+                return CTYPES_DATA.contains(&at.qualname.as_str()).then_some(CTYPES);
+            }
+            if let Some(holds) = of_type(&format!("{}.{}", at.module, at.qualname)) {
+                return Some(holds);
+            }
+        }
+        None
+    };
+    let of = |(address, found): (&u64, &heapsee_format::meta::Type)| {
+        let name = found.qualname.rsplit('.').next()?;
+        Some((view.type_by_name(name)?, holds(address)?))
+    };
+    meta.types.iter().filter_map(of).collect()
 }
 
 /// Whether the name looks like that of a type of a C extension that is not Python's own: a package in front.

@@ -9,6 +9,7 @@ use std::cell::OnceCell;
 use fixedbitset::FixedBitSet;
 use serde::Serialize;
 
+use super::reconcile;
 use super::study::Study;
 use super::words::{percent, place, thousands};
 use crate::graph::{Amount, amount_of, kept_by};
@@ -45,6 +46,8 @@ pub struct Suspects {
     pub left_out: usize,
     /// Large places that look as if they were meant to be, and have not grown: nobody is accused of these.
     pub intended: Vec<Intended>,
+    /// What a reader should know, a sentence each: that most of the process is not in this heap.
+    pub notes: Vec<String>,
 }
 
 /// A large place that looks as if it was meant to be.
@@ -72,7 +75,7 @@ pub struct Suspect {
     /// The same with its evidence.
     pub explanation: String,
     /// `container`, `shared` (other containers hold the same objects), `object` (it is big itself), `chain`, `unreached`
-    /// (no root leads to them) or `threads` (many are in the same function).
+    /// (no root leads to them), `threads` (many are in the same function) or `modules` (made again and again).
     pub kind: &'static str,
     /// The container, the object, or the first link of the chain.
     pub address: u64,
@@ -121,6 +124,8 @@ pub struct Accumulated {
     pub average_bytes: u64,
     /// What most of them is filled with, if they are containers or the like.
     pub inside: Option<Inside>,
+    /// If they are calls that wait (tasks, generators, bound methods, callbacks): the function that most of them run.
+    pub calls: Option<String>,
     /// How many objects of all types there are.
     pub total: u64,
     /// Of how many types.
@@ -233,7 +238,7 @@ fn further_twin_first(found: &mut [Found]) {
 fn frees(study: &Study<'_>, suspect: &suspects::Suspect) -> Amount {
     match suspect.shape {
         Shape::Shared => {}
-        Shape::Unreached | Shape::Threads => return suspect.amount,
+        Shape::Unreached | Shape::Threads | Shape::Remade => return suspect.amount,
         _ => return study.dominators.retained(suspect.node),
     }
     let mut holders = FixedBitSet::with_capacity(study.view.node_bound() as usize);
@@ -278,13 +283,24 @@ impl Suspects {
             intended.into_iter().take(shown).map(|(found, reason)| teller.intended(&found, reason)).collect();
         let program = study.kinds.program(&study.dominators);
         let dump = last.name.clone();
-        Suspects { schema: SCHEMA, dump, heap, program, threshold_bytes: threshold, suspects, left_out, intended }
+        let notes = reconcile::elsewhere(last.view).into_iter().collect();
+        Suspects {
+            schema: SCHEMA,
+            dump,
+            heap,
+            program,
+            threshold_bytes: threshold,
+            suspects,
+            left_out,
+            intended,
+            notes,
+        }
     }
 
     fn none() -> Suspects {
         let (heap, program) = (Amount::default(), Amount::default());
-        let (dump, suspects, intended) = (String::new(), Vec::new(), Vec::new());
-        Suspects { schema: SCHEMA, dump, heap, program, threshold_bytes: 0, suspects, left_out: 0, intended }
+        let (dump, suspects, intended, notes) = (String::new(), Vec::new(), Vec::new(), Vec::new());
+        Suspects { schema: SCHEMA, dump, heap, program, threshold_bytes: 0, suspects, left_out: 0, intended, notes }
     }
 }
 
@@ -294,10 +310,23 @@ fn reasons(study: &Study<'_>, owners: &Modules<'_>, found: &[Found]) -> Vec<Opti
         let package = owners.package(found.module.as_deref()?);
         (package.kind != Kind::Application).then_some(package.name)
     };
-    let places =
-        found.iter().map(|found| suspects::Place { suspect: &found.suspect, way: &found.way, library: library(found) });
+    let places = found.iter().map(|found| suspects::Place {
+        suspect: &found.suspect,
+        way: &found.way,
+        library: library(found),
+        is_limited: is_limited(study, owners, found.suspect.node),
+    });
     let places: Vec<suspects::Place<'_>> = places.collect();
     suspects::reasons(&study.kinds, &study.dominators, &places)
+}
+
+/// Whether a place is part of an object of a library whose class says that it forgets what was not used for long.
+fn is_limited(study: &Study<'_>, owners: &Modules<'_>, node: u32) -> bool {
+    let Some(own) = owner_above(study, node).filter(|&own| study.kinds.type_name(own).contains("LRU")) else {
+        return false;
+    };
+    let module = study.kinds.module_of_class(own);
+    module.is_some_and(|module| owners.package(module).kind == Kind::Distribution)
 }
 
 /// Makes findings of places.
@@ -332,7 +361,7 @@ impl Teller<'_, '_> {
             accumulates: accumulated(view, suspect),
             link,
             owner: self.owner(found),
-            part_of: part_of(study, suspect.node),
+            part_of: if suspect.shape == Shape::Remade { None } else { part_of(study, suspect.node) },
             also_held_by: suspect.also.iter().map(|&node| study.path(node)).collect(),
             twin: None,
             history: Vec::new(),
@@ -373,6 +402,7 @@ fn kind(shape: &Shape) -> &'static str {
         Shape::Chain { .. } => "chain",
         Shape::Unreached => "unreached",
         Shape::Threads => "threads",
+        Shape::Remade => "modules",
     }
 }
 
@@ -386,16 +416,21 @@ fn accumulated(view: &View, suspect: &suspects::Suspect) -> Option<Accumulated> 
         average_bytes: members.bytes / members.count.max(1),
         inside: inner
             .map(|inner: &Group| Inside { type_name: view.type_name(inner.type_id).to_owned(), count: inner.count }),
+        calls: suspect.contents.calls.clone(),
         total: suspect.contents.total,
         types: suspect.contents.types,
     })
 }
 
 /// The nearest object above that is neither a container nor part of the program: a store, a session, a manager.
-fn part_of(study: &Study<'_>, node: u32) -> Option<Part> {
+fn owner_above(study: &Study<'_>, node: u32) -> Option<u32> {
     let above = std::iter::successors(study.dominators.dominator(node), |&node| study.dominators.dominator(node));
     let mut near = above.take(ABOVE).take_while(|&node| !study.kinds.is_program(node));
-    let own = near.find(|&node| !study.kinds.is_container(node) && study.kinds.module_of_class(node).is_some())?;
+    near.find(|&node| !study.kinds.is_container(node) && study.kinds.module_of_class(node).is_some())
+}
+
+fn part_of(study: &Study<'_>, node: u32) -> Option<Part> {
+    let own = owner_above(study, node)?;
     Some(Part {
         address: study.view.address(own),
         type_name: study.kinds.type_name(own).to_owned(),

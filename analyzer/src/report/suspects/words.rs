@@ -13,6 +13,10 @@ pub(super) fn next_commands(dump: &str, told: &Suspect) -> Vec<String> {
         let sql = format!("select address, size, repr from obj where type = '{of_type}' limit 10");
         return vec![format!("heapsee query {dump} {}", quoted(&sql)), tree, path];
     }
+    if told.kind == "modules" {
+        let sql = "select address, name, retained from obj where type = 'module' order by retained desc limit 20";
+        return vec![format!("heapsee query {dump} {}", quoted(sql)), tree, path];
+    }
     if told.kind == "threads" {
         return vec![format!("heapsee threads {dump}"), tree];
     }
@@ -56,7 +60,11 @@ fn contents(accumulated: &Accumulated) -> String {
             let tops = objects(accumulated.count, &accumulated.type_name);
             format!("{tops} ({} with those below)", thousands(inside.count))
         }
-        _ => format!("{}{}", objects(accumulated.count, &accumulated.type_name), inside.unwrap_or_default()),
+        _ => {
+            let calls = accumulated.calls.as_ref().map(|name| format!(" of {name}()")).unwrap_or_default();
+            let most = objects(accumulated.count, &accumulated.type_name);
+            format!("{most}{calls}{}", inside.unwrap_or_default())
+        }
     };
     if is_mixed(accumulated) {
         format!("{} objects of {} types, among them {most}", thousands(accumulated.total), thousands(accumulated.types))
@@ -80,6 +88,10 @@ pub(super) fn title(told: &Suspect, length: Option<u64>) -> String {
             thousands(accumulated.count),
             call(&told.path),
             accumulated.inside.as_ref().map(|inside| inside_of(inside) + ", ").unwrap_or_default()
+        ),
+        (Some(accumulated), _) if told.kind == "modules" => format!(
+            "{} modules that were made at run time, {place} among them, keep {size}",
+            thousands(accumulated.count)
         ),
         (_, Some(link)) => format!("{whole} begins a chain in which each link keeps the next: {link}, {size}"),
         (Some(accumulated), None) if told.kind != "object" => {
@@ -114,6 +126,20 @@ pub(super) fn explanation(told: &Suspect, frees: Amount) -> String {
             bytes(accumulated.average_bytes),
             bytes(told.retained_bytes),
             told.path
+        );
+    }
+    if let (Some(accumulated), "modules") = (&told.accumulates, told.kind) {
+        let of_file = match &told.owner.file {
+            Some(file) => format!("All of them were made of {file}"),
+            None => "None of them has a file, and no importer has made them".to_owned(),
+        };
+        return format!(
+            "{of_file}. A program makes one module of a file and keeps it; here there are {}, which keep {} on average and {} \
+             together: {share}. They are kept under their names in sys.modules, or by whoever made them, until they are \
+             removed there.",
+            thousands(accumulated.count),
+            bytes(accumulated.average_bytes),
+            bytes(told.retained_bytes)
         );
     }
     match (&told.accumulates, &told.link) {
@@ -163,11 +189,12 @@ pub(super) fn explanation(told: &Suspect, frees: Amount) -> String {
         let file = told.owner.file.as_ref().map(|file| format!(", {file}")).unwrap_or_default();
         text += &format!("It is found from module {module}{package}{file}. ");
     }
-    if let Some(Attribute { name, module, class, file }) = &told.owner.attribute {
+    if let Some(Attribute { name, module, class, file, line }) = &told.owner.attribute {
         let whose = class.as_ref().map(|class| format!("class {class} of ")).unwrap_or_default();
         // The file of the module above need not be named twice.
-        let file = file.as_ref().filter(|_| told.owner.module.as_ref() != Some(module));
-        let file = file.map(|file| format!(", {file}")).unwrap_or_default();
+        let line = line.map(|line| format!(":{line}"));
+        let file = file.as_ref().filter(|_| line.is_some() || told.owner.module.as_ref() != Some(module));
+        let file = file.map(|file| format!(", {file}{}", line.unwrap_or_default())).unwrap_or_default();
         text += &format!("What fills it goes by the name {name} of {whose}module {module}{file}. ");
     }
     text.trim_end().to_owned()
