@@ -13,7 +13,6 @@ import io
 import logging
 import logging.handlers
 import queue
-import re
 import sqlite3
 import sys
 import traceback
@@ -64,11 +63,11 @@ LEAKS = [
     Leak("index", "Document", 3000),
     Leak("Freed.head", "Buffer", 2000),
     Leak("add_tag.__defaults__[0]", "str", 15000),
-    Leak("patterns", "Pattern", 500),
     Leak("shop.cleanup", "tuple", 2000),
     Leak("feeds", "xml.etree.ElementTree.Element", 150),
     Leak("profiler.samples", "StackSummary", 500),
     Leak("plugin_", "module", 60),
+    Leak("finalize._registry", "_Info", 2000, calls="close"),
 ]
 
 
@@ -268,11 +267,15 @@ tenants = [Tenant() for _ in range(150)]
 compiled: list[Callable[[], int]] = []
 events: dict[str, list[tuple[str, int]]] = defaultdict(list)
 uploads: OrderedDict[int, io.BytesIO] = OrderedDict()
-patterns: dict[int, re.Pattern[str]] = {}
 feeds: dict[int, xml.etree.ElementTree.Element] = {}
 background: list[asyncio.Task[None]] = []
 log = logging.getLogger("leaks.jobs")
 PLUGIN = "table = {str(number): [number] * 10 for number in range(150)}"
+
+
+def close(lines: list[str]) -> None:
+    """What is to be done at the end of the shop."""
+    lines.clear()
 
 
 def fail(number: int) -> None:
@@ -347,17 +350,17 @@ def serve_jobs() -> None:
 
 
 def serve_errors() -> None:
-    """Its tracebacks, patterns, callbacks, documents and modules."""
+    """Its tracebacks, callbacks, documents and modules."""
     for number in range(1500):
         try:
             fail(number)
         except ValueError:
             errors.last.append(sys.exc_info())
     for number in range(500):
-        patterns[number] = re.compile("|".join(f"term{number}{line}[a-z]+" for line in range(12)))
         deep(number, 12)
     for number in range(2000):
         shop.cleanup.callback({"number": number, "lines": [f"{number} {line}" for line in range(6)]}.clear)
+        weakref.finalize(shop, close, [f"finalizer {number} {line}" for line in range(6)])
     for number in range(150):
         items = "".join(f"<item id='{number} {line}'><t>{line}</t></item>" for line in range(30))
         feeds[number] = xml.etree.ElementTree.fromstring(f"<feed>{items}</feed>")

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::Kinds;
 use crate::naming::whole_text;
 
-/// Types whose objects stand for a call, beside suspended ones.
-const CALLS: [&str; 5] = ["method", "functools.partial", "_asyncio.Task", "Handle", "TimerHandle"];
+/// Types whose objects stand for a call, beside suspended ones; `_Info` is what `weakref.finalize` has of each.
+const CALLS: [&str; 7] = ["method", "functools.partial", "_asyncio.Task", "Handle", "TimerHandle", "Timer", "_Info"];
 /// What they run in the end.
 const FUNCTIONS: [&str; 2] = ["function", "builtin_function_or_method"];
 /// What has its frame, and its names, in itself.
@@ -46,7 +46,7 @@ fn called(kinds: &Kinds<'_>, node: u32) -> Option<String> {
     let view = kinds.view();
     let (mut level, mut found) = (vec![node], None);
     let mut seen = HashSet::from([node]);
-    for _ in 0..FURTHEST {
+    for distance in 0..FURTHEST {
         let mut next = Vec::new();
         for &node in &level {
             let type_name = kinds.type_name(node);
@@ -56,7 +56,9 @@ fn called(kinds: &Kinds<'_>, node: u32) -> Option<String> {
                 found = view.name(node).map(|name| name.into_owned()).or(found);
             } else {
                 view.children(node, |child| {
-                    let leads_on = |name| is_call(name) || FUNCTIONS.contains(&name) || name == "tuple";
+                    // In a dict there are the attributes, where they are not in the object.
+                    let is_plain = |name| name == "tuple" || (name == "dict" && distance == 0);
+                    let leads_on = |name| is_call(name) || FUNCTIONS.contains(&name) || is_plain(name);
                     let on = view.is_live(child) && leads_on(kinds.type_name(child));
                     if on && seen.len() < MOST && seen.insert(child) {
                         next.push(child);
