@@ -1,6 +1,6 @@
 # The verbs of heapsee. Each works from a fresh clone and sets up what it needs in build/ and target/.
 PYTHON ?= python3
-VERBS = setup build test demo demo-agent bench bench-analyzer fuzz soak memcheck cgroup2 wheels lint fmt clean
+VERBS = setup build test demo demo-agent bench bench-analyzer fuzz soak memcheck cgroup2 wheels lock lint fmt clean
 
 .PHONY: help $(VERBS)
 
@@ -17,6 +17,7 @@ help:
 	@echo "make memcheck  the extension under valgrind, with each CPython"
 	@echo "make cgroup2  the agent's rules on a machine with control groups of version 2, in software"
 	@echo "make wheels  wheels of the extension for each CPython, for any Linux with glibc 2.17 or later"
+	@echo "make lock    newer packages for the environments: as new as tests/requirements allows, written down there"
 	@echo "make lint    formatting, clippy, ruff, mypy"
 	@echo "make fmt     formats Rust and Python"
 	@echo "make clean   removes build/ and target/"

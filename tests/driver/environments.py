@@ -18,6 +18,7 @@ from console import BUILD, ROOT, StepError, run, say
 from pythons import ORACLE, SUPPORTED, Python, find, find_supported
 
 REQUIREMENTS = ROOT / "tests" / "requirements"
+LOCKED = REQUIREMENTS / "locked"
 AZURITE = ("azurite@3.37.0", "azurite-blob")
 S3RVER = ("s3rver@3.7.1", "s3rver")
 EXTENSION_SOURCES = ("Cargo.toml", "Cargo.lock", "pyext")
@@ -104,8 +105,9 @@ def make_environment(name: str, python: Python, requirements: str) -> Path:
     folder = BUILD / name
     interpreter = interpreter_of(name)
     wanted = REQUIREMENTS / requirements
+    locked = locked_versions(name, python)
     stamp = folder / "made.stamp"
-    mark = fingerprint([str(python.executable), python.version], [wanted])
+    mark = fingerprint([str(python.executable), python.version], [wanted, *locked])
     if up_to_date(stamp, mark):
         return interpreter
     say(f"making build/{name} with CPython {python.version}")
@@ -113,14 +115,42 @@ def make_environment(name: str, python: Python, requirements: str) -> Path:
         shutil.rmtree(folder)
     BUILD.mkdir(exist_ok=True)
     run([python.executable, "-m", "venv", folder], quiet=True)
-    run([*pip_install(interpreter), "-r", wanted], quiet=True)
+    run([*pip_install(interpreter, locked), "-r", wanted], quiet=True)
     stamp.write_text(mark)
     return interpreter
 
 
-def pip_install(interpreter: Path) -> list[str | Path]:
-    """The start of a command that installs into the environment of `interpreter`."""
-    return [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+def locked_versions(name: str, python: Python) -> list[Path]:
+    """The file with the version of each package of ``build/<name>``, those included that nobody asked for by name.
+
+    In a list, which is empty where that environment was never locked for this CPython. ``make lock`` writes the files.
+    """
+    path = LOCKED / python.minor / f"{name}.txt"
+    return [path] if path.is_file() else []
+
+
+def lock(machine: Machine) -> None:
+    """Writes down which version of each package each environment has."""
+    for python in machine.workers.values():
+        lock_one(f"venv-{python.minor}", python)
+    for name in ("venv-tools", "venv-bench", "venv-deploy"):
+        lock_one(name, machine.newest)
+    if machine.oracle:
+        lock_one("venv-meliae", machine.oracle)
+
+
+def lock_one(name: str, python: Python) -> None:
+    """Writes the file that `locked_versions` finds."""
+    listed = run([interpreter_of(name), "-m", "pip", "freeze", "--exclude", "heapsee"], quiet=True)
+    path = LOCKED / python.minor / f"{name}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line for line in listed.splitlines(keepends=True) if "==" in line))
+
+
+def pip_install(interpreter: Path, locked: Iterable[Path] = ()) -> list[str | Path]:
+    """The start of a command that installs into the environment of `interpreter`, in no other version than locked."""
+    options = [option for path in locked for option in ("--constraint", path)]
+    return [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
 
 
 def extension_sources() -> list[Path]:
@@ -161,12 +191,13 @@ def add_servers(python: Python) -> None:
     """Installs the servers into the environment of this CPython, unless they are there."""
     interpreter = interpreter_of(f"venv-{python.minor}")
     wanted = REQUIREMENTS / "servers.txt"
+    locked = locked_versions(f"venv-{python.minor}", python)
     stamp = interpreter.parents[1] / "servers.stamp"
-    mark = fingerprint([], [wanted])
+    mark = fingerprint([], [wanted, *locked])
     if up_to_date(stamp, mark):
         return
     say(f"installing the servers into {interpreter.parents[1].relative_to(ROOT)}")
-    run([*pip_install(interpreter), "-r", wanted], quiet=True)
+    run([*pip_install(interpreter, locked), "-r", wanted], quiet=True)
     stamp.write_text(mark)
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from checks import PYTHON_SOURCES, RELEASE, build, lint, pytest, test
 from console import BUILD, ROOT, StepError, heading, run, say, shown
 from environments import (
+    LOCKED,
     add_servers,
     announce,
     bench_environment,
     deploy_environment,
+    lock,
     oracle_environment,
     survey,
     tools_environment,
@@ -56,6 +58,13 @@ def setup() -> None:
     bench_environment(machine)
     deploy_environment(machine)
     say("everything is set up under build/ and target/")
+
+
+def lock_versions() -> None:
+    """Environments as new as their requirements allow, and the versions they have got, for all who make them next."""
+    shutil.rmtree(LOCKED, ignore_errors=True)
+    setup()
+    lock(survey())
 
 
 def fmt() -> None:
@@ -179,6 +188,7 @@ VERBS: dict[str, Callable[[], object]] = {
     "memcheck": memcheck,
     "cgroup2": cgroup2,
     "wheels": wheels,
+    "lock": lock_versions,
     "lint": lint,
     "fmt": fmt,
     "clean": clean,
