@@ -21,7 +21,7 @@ def dump(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "django":
         binaries.run_module("oracle.django_heap", path)
     else:
-        binaries.run_module("harness.holder", "two-stores", "60000", path)
+        binaries.run_module("harness.holder", "two-stores", "10000", path)
     return path
 
 
