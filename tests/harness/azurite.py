@@ -20,10 +20,6 @@ class Azurite(StoreServer):
 
     NAME = "azurite"
 
-    def __enter__(self) -> Azurite:
-        self.start()
-        return self
-
     def _command(self) -> list[str]:
         # It would tell its makers of each start.
         options = ["--blobPort", "0", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck"]

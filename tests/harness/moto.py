@@ -28,10 +28,6 @@ class Moto(StoreServer):
 
     NAME = "moto"
 
-    def __enter__(self) -> Moto:
-        self.start()
-        return self
-
     def _command(self) -> list[str]:
         return [str(PYTHON), "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
 

@@ -19,10 +19,6 @@ class S3rver(StoreServer):
 
     NAME = "s3rver"
 
-    def __enter__(self) -> S3rver:
-        self.start()
-        return self
-
     def _command(self) -> list[str]:
         place = ["--address", "127.0.0.1", "--port", "0", "--directory", str(self.files)]
         return [os.environ["HEAPSEE_S3RVER"], *place, "--configure-bucket", self.bucket]

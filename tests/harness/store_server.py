@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from harness.gunicorn import end_with_parent
 from harness.waiting import wait_until
+
+Server = TypeVar("Server", bound="StoreServer")
 
 
 class StoreServer:
@@ -50,6 +52,10 @@ class StoreServer:
         except BaseException:
             self.__exit__()
             raise
+
+    def __enter__(self: Server) -> Server:
+        self.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
