@@ -5,7 +5,6 @@ Ratios count, not seconds: what is compared is measured in the same run on the s
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.bench import MB, ROOT, bench_reader, machine, questions, row
+from bench.bench import BYTES_OF_OBJECT, BYTES_OF_REFERENCE, MB, ROOT, bench_reader, machine, questions, row
 from bench.measured import measure
 from harness import binaries
 
@@ -56,18 +55,15 @@ ANSWERS: dict[str, tuple[list[str], float | None]] = {
 }
 
 
-# What they may take of memory at most, in bytes: for each object, what reading takes and the dominator tree; for each
-# reference, what reading takes.
-BYTES_OF_OBJECT, BYTES_OF_REFERENCE = 160 + 24, 16
+# What the dominator tree may take of memory at most, in bytes for each object, beside what reading takes.
+BYTES_OF_TREE = 24
 # In a larger heap everything is measured once, and two of them at a time are too much for the machine.
 LARGE = 10_000_000
 
 
-def bench_answers(dump: Path) -> None:
+def bench_answers(dump: Path, objects: int, references: int) -> None:
     """Each answer from the dump itself, against reading it and nothing else; the best of two."""
-    told = binaries.run(binaries.HEAPSEE, "summary", dump, "--json", "--no-index").check().out
-    objects, references = (json.loads(told)["totals"][counted] for counted in ("objects", "refs"))
-    bound = objects * BYTES_OF_OBJECT + references * BYTES_OF_REFERENCE
+    bound = objects * (BYTES_OF_OBJECT + BYTES_OF_TREE) + references * BYTES_OF_REFERENCE
 
     def cost(verb: str, *arguments: str | Path) -> tuple[float, int]:
         command = [binaries.HEAPSEE, verb, dump, *arguments, "--no-index"]
@@ -128,12 +124,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as folder:
             dump = Path(folder) / "two-stores.dump"
             make_dump(objects, dump)
-            bench_reader(dump)
+            counted, references = bench_reader(dump)
             bench_index(dump)
             # Beyond that, the plain table takes longer to make than all the rest together.
-            if objects <= LARGE:
+            if counted <= LARGE:
                 bench_histogram(dump)
-            bench_answers(dump)
+            bench_answers(dump, counted, references)
 
 
 if __name__ == "__main__":

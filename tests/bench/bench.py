@@ -26,6 +26,8 @@ from harness import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 MB = 1e6
+# What reading a dump may take of memory at most, in bytes for each object and each reference.
+BYTES_OF_OBJECT, BYTES_OF_REFERENCE = 160, 16
 
 
 def row(what: str, value: str, remark: str = "") -> None:
@@ -96,8 +98,8 @@ echo at path
 """
 
 
-def bench_reader(dump: Path) -> None:
-    """The developer's side."""
+def bench_reader(dump: Path) -> tuple[int, int]:
+    """The developer's side. Returns how many objects and references the dump has."""
     theirs = measure([os.environ["HEAPSEE_BENCH_PYTHON"], Path(__file__).with_name("with_duckdb.py"), dump])
     duckdb = json.loads(theirs.text())
     deletion = "delete from ref where child in (select address from obj where type = 'XMLModuleStore')"
@@ -110,7 +112,8 @@ def bench_reader(dump: Path) -> None:
         raise RuntimeError(f"heapsee reads {objects} objects, DuckDB {duckdb['objects']}")
     read = ours.seconds_between("at start", "at read")
     histogram = ours.seconds_between("at read", "at histogram")
-    budget = 160 * objects + 16 * refs
+    budget = BYTES_OF_OBJECT * objects + BYTES_OF_REFERENCE * refs
+    bounds = f"{BYTES_OF_OBJECT} bytes an object and {BYTES_OF_REFERENCE} a reference; after all queries"
     print(f"\nthe reader: {dump.stat().st_size / MB:,.0f} MB, against DuckDB {duckdb['version']} on the same file")
     row(
         "read",
@@ -118,10 +121,11 @@ def bench_reader(dump: Path) -> None:
         f"DuckDB's read_ndjson into a table {duckdb['read']:.2f} s: {duckdb['read'] / read:.1f} ×",
     )
     row("peak memory", f"{ours.peak / MB:,.0f} MB", f"DuckDB {theirs.peak / MB:,.0f} MB")
-    row("  of the budget", f"{ours.peak / budget:.0%}", "160 bytes an object and 16 a reference; after all queries")
+    row("  of the budget", f"{ours.peak / budget:.0%}", bounds)
     row("histogram by type", f"{histogram:.2f} s", f"DuckDB {duckdb['histogram']:.2f} s")
     row("path from the root", f"{ours.seconds_between('at histogram', 'at path'):.2f} s")
     row("gc after a delete", f"{ours.seconds_between('at delete', 'at gc'):.2f} s")
+    return objects, refs
 
 
 def main() -> None:
