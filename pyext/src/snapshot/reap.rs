@@ -25,10 +25,10 @@ pub struct End {
     temporaries: Vec<String>,
 }
 
-/// Waits until the child has ended and leaves no zombie; calls `meanwhile` a few times soon after the beginning. Needs
-/// no GIL; the child's watchdog bounds it.
-pub fn wait(child: i32, meanwhile: impl Fn()) -> End {
-    begin_to_wait(child, meanwhile);
+/// Waits until the child has ended and leaves no zombie; calls `look` after each of `looks`, counted one from the other,
+/// as long as it is there. Needs no GIL; the child's watchdog bounds it.
+pub fn wait(child: i32, looks: &[Duration], look: impl Fn()) -> End {
+    begin_to_wait(child, looks, look);
     // Until it is reaped, a dead child still has a start time, and nobody else can get its pid.
     let _ = wait_for(child, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
     let start_time = process_info::start_time(&child.to_string());
@@ -38,20 +38,21 @@ pub fn wait(child: i32, meanwhile: impl Fn()) -> End {
     End { status, temporaries: [publish::DUMP, publish::SIDECAR].into_iter().filter_map(name).collect() }
 }
 
-/// The first second of a wait. In short sleeps: a descriptor to wait with would be kept by whoever is forked meanwhile.
-fn begin_to_wait(child: i32, meanwhile: impl Fn()) {
+/// The beginning of a wait. In short sleeps: a descriptor to wait with would be kept by whoever is forked meanwhile.
+fn begin_to_wait(child: i32, looks: &[Duration], look: impl Fn()) {
+    const SLEEPS: u32 = 20;
     let is_there = || {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
         matches!(wait_for(child, flags), Some(WaitStatus::StillAlive))
     };
-    for (times, milliseconds) in [(5, 2), (20, 5), (20, 50)] {
-        for _ in 0..times {
+    for time in looks {
+        for _ in 0..SLEEPS {
             if !is_there() {
                 return;
             }
-            thread::sleep(Duration::from_millis(milliseconds));
+            thread::sleep(*time / SLEEPS);
         }
-        meanwhile();
+        look();
     }
 }
 

@@ -172,11 +172,8 @@ fn no_gil(job: &Job, then: &str) -> Failure {
 
 fn outcome(job: &Job, clone: &Clone, number: u64) -> Result<(), Ended> {
     let page = job.page;
-    let end = reap::wait(clone.child, || {
-        if job.from_signal {
-            nudge::look();
-        }
-    });
+    let looks: &[Duration] = if job.from_signal { &nudge::LOOKS } else { &[] };
+    let end = reap::wait(clone.child, looks, nudge::look);
     if !ended(page, number) {
         if let Some(directory) = job.target.directory() {
             end.sweep(directory);
