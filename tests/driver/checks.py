@@ -35,6 +35,7 @@ from tally import Tally
 
 PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/data", "pyext/tests")
 RELEASE = ROOT / "target" / "release"
+TESTED = BUILD / "tested"
 LANES = 3
 """So many checks run at a time, on two processors: most of the tests wait more than they compute."""
 
@@ -80,14 +81,15 @@ def test() -> None:
     announce(machine)
     plan = Plan(machine)
     # First what most of the others need, and takes long.
-    plan.add(BINARIES, build)
+    plan.add(BINARIES, build_tested)
     pythons = list(machine.workers.values())
     with_servers = [python for python in pythons if python.minor in machine.with_servers]
     for python in [*with_servers, *(python for python in pythons if python not in with_servers)]:
         plan.add(environment(python), partial(worker_environment, python))
     if machine.oracle:
         plan.add(ORACLE, partial(oracle_environment, machine))
-    rust = plan_lint(plan)
+    # One after the other: they share what is compiled.
+    rust = plan_lint(plan, after=[BINARIES])
     cargo = ["cargo", "test", "--locked", "--no-fail-fast"]
     plan.add("cargo test", partial(run, cargo, label="cargo"), after=[rust])
     for python in with_servers:
@@ -100,11 +102,14 @@ def test() -> None:
     plan.carry_out()
 
 
-def plan_lint(plan: Plan) -> str:
-    """Formatting, clippy, ruff and mypy. Returns the title of the job that keeps ``cargo test`` out of target/debug."""
+def plan_lint(plan: Plan, after: Sequence[str] = ()) -> str:
+    """Formatting, clippy, ruff and mypy. Returns the title of the job that keeps others out of target/debug.
+
+    That job starts when what is in `after` is over.
+    """
     plan.add("lint: cargo fmt", partial(run, ["cargo", "fmt", "--all", "--check"]))
     clippy = ["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"]
-    rust = plan.add("lint: clippy (agent, analyzer, format)", partial(run, clippy, label="clippy"))
+    rust = plan.add("lint: clippy (agent, analyzer, format)", partial(run, clippy, label="clippy"), after=after)
     plan.add(TOOLS, partial(tools_environment, plan.machine))
     tools = BUILD / "venv-tools" / "bin"
     plan.add("lint: ruff check", partial(run, [tools / "ruff", "check", *PYTHON_SOURCES]), TOOLS)
@@ -123,8 +128,21 @@ def clippy_extension(machine: Machine) -> None:
 
 
 def build() -> str:
-    """Makes the two binaries."""
+    """Makes the two binaries as users have them."""
     return run(["cargo", "build", "--release", "--locked"], label="build")
+
+
+def build_tested() -> None:
+    """Makes the two binaries as the tests have them: all assertions on, and compiled in half the time.
+
+    Copies, because ``cargo test`` puts its own under the same names. What they depend on is compiled once for both.
+    """
+    run(["cargo", "build", "--locked"], label="build")
+    TESTED.mkdir(parents=True, exist_ok=True)
+    for name in ("heapsee", "heapsee-agent"):
+        whole = TESTED / f"{name}.new"
+        shutil.copy2(ROOT / "target" / "debug" / name, whole)
+        whole.replace(TESTED / name)
 
 
 def environment(python: Python) -> str:
@@ -231,7 +249,7 @@ def can_boot() -> bool:
 
 def pytest(label: str, environment: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """Runs pytest in one of the environments, where a skipped test is a failure."""
-    ours = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1", "HEAPSEE_BIN_DIR": str(RELEASE)}
+    ours = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1", "HEAPSEE_BIN_DIR": str(TESTED)}
     options = ["-q", "-p", "harness.no_skips", "-p", "no:cacheprovider"]
     command: list[str | Path] = [interpreter_of(environment), "-m", "pytest", *options, *arguments]
     return run(command, env={**ours, **(env or {})}, label=label)

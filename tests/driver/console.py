@@ -41,7 +41,7 @@ def run(
     cwd: Path = ROOT,
     quiet: bool = False,
     label: str = "",
-    timeout: float = 1800,
+    timeout: float = 3600,
 ) -> str:
     """Runs a command and returns what it printed; raises `StepError` when it fails or is not done in `timeout` s.
 

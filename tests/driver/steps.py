@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from checks import PYTHON_SOURCES, RELEASE, build, lint, pytest, test
+from checks import PYTHON_SOURCES, RELEASE, build, build_tested, lint, pytest, test
 from console import BUILD, ROOT, StepError, heading, run, say, shown
 from environments import (
     LOCKED,
@@ -142,7 +142,7 @@ def fuzz_lines() -> None:
 def soak() -> None:
     """One worker dumped thousands of times; in the tests it is a hundred."""
     newest = survey().newest
-    build()
+    build_tested()
     worker_environment(newest)
     env = {"HEAPSEE_SOAK": SOAK_DUMPS}
     pytest(newest.minor, f"venv-{newest.minor}", "tests/e2e/test_soak.py", "-s", env=env)
