@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use heapsee_format::naming::temp_name;
+use heapsee_format::naming::{parse_temp_name, temp_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -33,6 +33,23 @@ pub fn own_temp_name() -> io::Result<String> {
     Ok(temp_name(std::process::id(), procfs::own_start_time()?, SERIAL.fetch_add(1, Ordering::Relaxed)))
 }
 
+/// Removes what processes that are dead had in the making in a directory. What cannot be removed is left for the next
+/// time.
+pub fn sweep(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let writer = entry.file_name().to_str().and_then(parse_temp_name);
+        let is_dead = writer.is_some_and(|writer| match procfs::stat(writer.writer) {
+            Ok(stat) => stat.start_time != writer.start_time,
+            Err(error) => procfs::is_gone(&error),
+        });
+        if is_dead {
+            let path = entry.path();
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+        }
+    }
+}
+
 /// A new file for the owner only; it is an error if something has that name.
 pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
@@ -48,7 +65,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     });
     let renamed = written.and_then(|()| fs::rename(&temporary, path)).and_then(|()| sync_directory(directory));
     if renamed.is_err() {
-        // It may be there or not; the sweep finds it if it cannot be removed now.
+        // It may be there or not; a sweep finds it if it cannot be removed now.
         let _ = fs::remove_file(&temporary);
     }
     renamed

@@ -43,7 +43,7 @@ pub enum Found {
 }
 
 impl Keep {
-    /// Makes the directory, and takes the lock.
+    /// Makes the directory, takes the lock and sweeps what a daemon that was killed has left.
     pub fn open(directory: &Path) -> Result<Keep, Failure> {
         let failed = |error: io::Error| {
             Failure::new(
@@ -63,6 +63,7 @@ impl Keep {
         }
         // Only for the message of `another`: the lock is the lock.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        files::sweep(directory);
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(failed)?.trim().to_owned();
         Ok(Keep { path: directory.join("state.json"), boot, written: Vec::new(), _lock: lock })
     }
@@ -111,6 +112,8 @@ fn another(lock: &mut File, directory: &Path) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::procfs;
+    use heapsee_format::naming::temp_name;
 
     #[test]
     fn a_state_is_found_again_and_one_of_another_boot_is_not() {
@@ -124,6 +127,21 @@ mod tests {
         assert!(matches!(keep.load(), Found::Nothing));
         std::fs::write(&keep.path, "{").unwrap();
         assert!(matches!(keep.load(), Found::Useless(_)));
+    }
+
+    #[test]
+    fn a_state_that_was_never_finished_is_swept_and_others_files_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let start_time = procfs::own_start_time().unwrap();
+        let unfinished = temp_name(std::process::id(), start_time + 1, 1);
+        for name in [&*unfinished, ".heapsee-notes.tmp", "other"] {
+            std::fs::write(directory.path().join(name), "{").unwrap();
+        }
+        let _keep = Keep::open(directory.path()).unwrap();
+        let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        assert_eq!(names, [".heapsee-notes.tmp", "lock", "other"]);
     }
 
     #[test]

@@ -12,15 +12,13 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use heapsee_format::naming::parse_temp_name;
 use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 use super::catalog::{Catalog, Entry};
 use super::copy::write_failure;
 use crate::exit::{Exit, Failure};
-use crate::files::{make_directory, own_temp_name, sync_directory};
-use crate::procfs;
+use crate::files::{make_directory, own_temp_name, sweep, sync_directory};
 
 /// A store, locked.
 pub struct Store {
@@ -177,24 +175,10 @@ fn busy(lock: &mut File, what: &str) -> Failure {
     Failure::new(Exit::Busy, format!("{holder} {what}: wait until it is done"))
 }
 
-/// Removes the drafts of writers that are dead. What cannot be removed is left for the next time.
-fn sweep(work: &Path) {
-    let Ok(entries) = fs::read_dir(work) else { return };
-    for entry in entries.flatten() {
-        let writer = entry.file_name().to_str().and_then(parse_temp_name);
-        let is_dead = writer.is_some_and(|writer| match procfs::stat(writer.writer) {
-            Ok(stat) => stat.start_time != writer.start_time,
-            Err(error) => procfs::is_gone(&error),
-        });
-        if is_dead {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::procfs;
     use heapsee_format::naming::temp_name;
 
     fn names(directory: &Path) -> Vec<String> {
