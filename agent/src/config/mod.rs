@@ -169,9 +169,10 @@ fn sections_of(root: &Table<'_>) -> Option<Config> {
         }
         rules.push(rule);
     }
+    let agent = section(root, "agent", sections::agent);
     let config = Config {
-        agent: section(root, "agent", sections::agent),
-        limits: section(root, "limits", sections::limits),
+        limits: section(root, "limits", |table| sections::limits(table, agent.dump_limit)),
+        agent,
         store: section(root, "store", sections::store),
         intake: section(root, "intake", sections::intake),
         retention: section(root, "retention", sections::retention),

@@ -55,6 +55,8 @@ pub struct Limits {
     pub max_io_pressure: f64,
     /// How long a trigger that comes at a moment (a schedule, an event) waits for a better one.
     pub patience: Duration,
+    /// No dump is waited for longer: `dump_limit` of `[agent]`.
+    pub longest: Duration,
 }
 
 /// `[store]`: where collected dumps are kept, and how.
@@ -164,8 +166,8 @@ pub fn agent(table: Option<&Table<'_>>) -> Agent {
     }
 }
 
-/// Reads `[limits]`.
-pub fn limits(table: Option<&Table<'_>>) -> Limits {
+/// Reads `[limits]`. How long a dump may take is said elsewhere.
+pub fn limits(table: Option<&Table<'_>>, longest: Duration) -> Limits {
     Limits {
         cooldown: time(table, "cooldown", 1800, |_| true, ""),
         max_share: share(table, "max_share").unwrap_or(0.25),
@@ -175,6 +177,7 @@ pub fn limits(table: Option<&Table<'_>>) -> Limits {
         max_memory_pressure: share(table, "max_memory_pressure").unwrap_or(0.2),
         max_io_pressure: share(table, "max_io_pressure").unwrap_or(0.6),
         patience: time(table, "patience", 900, |_| true, ""),
+        longest,
     }
 }
 

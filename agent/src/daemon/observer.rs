@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tracing::debug;
 
 use crate::armed::{Refusal, Worker, user_name};
-use crate::discovery::{LABEL, Process, Role, Scope, Server, scan_knowing};
+use crate::discovery::{LABEL, Process, Role, Scope, Server, is_copying, scan_knowing};
 use crate::host::{self, cgroup};
 use crate::procfs;
 use crate::rules::{Host, Id, Look, Moment, Needs, Seen};
@@ -147,6 +147,7 @@ impl Observer {
             wall: jiff::ZonedDateTime::now().datetime(),
             workers: workers.iter().map(|known| known.seen(needs, &requests)).collect(),
             groups,
+            copying: needs.copies && is_copying()?,
             host: Host {
                 memory: host::memory(),
                 memory_pressure: host::pressure("memory"),

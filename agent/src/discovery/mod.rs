@@ -108,6 +108,12 @@ pub fn app_of(argv: &[String]) -> Option<String> {
     recognise(argv).map(|found| found.app.unwrap_or_else(|| found.server.name().to_owned()))
 }
 
+/// Whether the copy of some worker, which may have died meanwhile, is writing a dump.
+pub fn is_copying() -> io::Result<bool> {
+    let is_at_it = |stat: Stat| is_copy(&stat) && !matches!(stat.state, 'Z' | 'X');
+    Ok(procfs::pids()?.into_iter().any(|pid| procfs::stat(pid).is_ok_and(is_at_it)))
+}
+
 /// What is known of a process already, by its pid and start time: what its control block says, or why it is not armed.
 pub type Known<'a> = &'a dyn Fn(u32, u64) -> Option<Result<ControlView, Refusal>>;
 
@@ -155,11 +161,15 @@ struct Entry {
     recognised: Option<Recognised>,
 }
 
+fn is_copy(stat: &Stat) -> bool {
+    stat.comm == DUMP_CHILD
+}
+
 fn read_table() -> io::Result<Vec<Entry>> {
     let own = std::process::id();
     // A process that ends meanwhile, or that hidepid hides, is left out.
     let entry = |pid| {
-        let stat = procfs::stat(pid).ok().filter(|stat| stat.comm != DUMP_CHILD)?;
+        let stat = procfs::stat(pid).ok().filter(|stat| !is_copy(stat))?;
         let status = procfs::status(pid).ok()?;
         let argv = procfs::command_line(pid).ok().filter(|argv| !argv.is_empty())?;
         let recognised = recognise(&argv);

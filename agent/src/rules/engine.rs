@@ -145,6 +145,8 @@ pub struct Needs {
     pub groups: bool,
     /// Workers' labels.
     pub labels: bool,
+    /// Whether a copy is writing.
+    pub copies: bool,
 }
 
 /// Something that is wanted, with the worker that would be dumped.
@@ -193,7 +195,7 @@ impl Engine {
 
     /// What the next look should hold.
     pub fn needs(&self) -> Needs {
-        let mut needs = Needs::default();
+        let mut needs = Needs { copies: self.inherited, ..Needs::default() };
         for rule in &self.rules {
             match &rule.trigger {
                 Trigger::Memory(Measure::Pss, level) => {
@@ -370,11 +372,15 @@ impl Engine {
         let Some(running) = &self.state.running else { return };
         let id = running.order.worker;
         let worker = look.workers.iter().find(|worker| worker.id == id);
+        let waited = look.now.since(running.since);
+        let is_late = waited > self.limits.longest;
         let outcome = match worker {
+            // The worker's copy outlives it, and nothing is known of it but that.
+            None if look.copying && !is_late => return,
             None => Done::Gone,
-            Some(worker) if worker.dumping => return,
+            Some(worker) if worker.dumping && !is_late => return,
             // Not known yet, which may only mean that its block was just being written; not to be waited for for ever.
-            Some(worker) if !worker.armed && look.now.since(running.since) <= self.limits.patience => return,
+            Some(worker) if !worker.armed && waited <= self.limits.patience => return,
             // Whoever else had one made meanwhile: the first was the order's.
             Some(worker) if worker.has_published(running.finished + 1) => Done::Dumped,
             Some(_) => Done::Failed,

@@ -37,6 +37,7 @@ const POLL: Duration = Duration::from_secs(5);
 const APART: Duration = Duration::from_secs(60);
 const WINDOW: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// What differs between the configurations that the agent is given: a threshold and a lower one, and the rest after a
 /// dump.
@@ -66,6 +67,8 @@ enum Step {
     Grow(usize, u64),
     Shrink(usize),
     Die(usize),
+    /// It dies, and its copy writes on, if there is one.
+    Orphan(usize),
     Disarm(usize, bool),
     /// The dump that is under way ends so; of a failure, whether the worker has counted it.
     Ends(Done, bool),
@@ -90,6 +93,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..6usize, 1..600u64).prop_map(|(worker, by)| Step::Grow(worker, by)),
         3 => (0..6usize).prop_map(Step::Shrink),
         1 => (0..6usize).prop_map(Step::Die),
+        1 => (0..6usize).prop_map(Step::Orphan),
         1 => (0..6usize, any::<bool>()).prop_map(|(worker, armed)| Step::Disarm(worker, armed)),
         6 => (prop_oneof![4 => Just(Done::Dumped), 1 => Just(Done::Failed)], any::<bool>())
             .prop_map(|(done, counts)| Step::Ends(done, counts)),
@@ -205,14 +209,18 @@ impl World {
             Step::Die(i) => {
                 let id = self.workers[i].seen.id;
                 if let Some((order, told)) = self.running.take_if(|(order, _)| order.worker == id) {
-                    // There is no dump: it counts for nothing.
-                    let ordered = self.workers[i].dumped;
-                    self.orders.retain(|(_, dumped, at)| *dumped != id || Some(*at) != ordered);
+                    self.uncount(id);
                     if told {
                         self.engine.done(order.number, Done::Gone, self.now);
                     }
                 }
                 self.workers[i] = self.worker(i);
+            }
+            Step::Orphan(i) => {
+                let id = self.workers[i].seen.id;
+                if self.running.as_ref().is_some_and(|(order, _)| order.worker == id) {
+                    self.workers[i] = self.worker(i);
+                }
             }
             Step::Disarm(i, armed) => self.workers[i].seen.armed = armed,
             Step::Ends(done, counts) => self.end(done, counts),
@@ -292,9 +300,18 @@ impl World {
                 worker.had &= order.campaign.is_none_or(|(number, _)| number != 1);
                 worker.dumped = worker.dumped_before;
             }
+        } else if !told {
+            self.uncount(order.worker);
         }
         if told {
             self.engine.done(order.number, done, now);
+        }
+    }
+
+    /// There is no dump after all, or nobody knows of one: the order counts for nothing.
+    fn uncount(&mut self, worker: Id) {
+        if let Some(last) = self.orders.iter().rposition(|(_, id, _)| *id == worker) {
+            self.orders.remove(last);
         }
     }
 
@@ -344,11 +361,13 @@ impl World {
             wall: self.wall,
             workers: self.workers.iter().map(|worker| as_seen(&worker.seen)).collect(),
             groups: BTreeMap::new(),
+            copying: self.running.is_some(),
             host: Host { memory, store_full, ..Host::default() },
         }
     }
 
-    /// An order from before a crash may be given up if its worker could not be read for too long, and only then.
+    /// An order from before a crash may be given up if its worker could not be read for too long, or if it takes too
+    /// long itself, and only then.
     fn give_up(&mut self) -> Result<(), TestCaseError> {
         let Some((order, false)) = &self.running else { return Ok(()) };
         if self.engine.running().is_some_and(|running| running.number == order.number) {
@@ -357,7 +376,8 @@ impl World {
         let ordered = self.orders.iter().rfind(|(_, id, _)| *id == order.worker).map(|(_, _, at)| *at);
         let waited = ordered.map(|at| self.now.since(at));
         let is_unknown = self.workers.iter().any(|worker| worker.seen.id == order.worker && !worker.seen.armed);
-        prop_assert!(is_unknown && waited > Some(PATIENCE), "given up after {waited:?}: {order:?}");
+        let patience = if is_unknown { PATIENCE } else { LONGEST };
+        prop_assert!(waited > Some(patience), "given up after {waited:?}: {order:?}");
         self.end(Done::Failed, false);
         Ok(())
     }

@@ -166,6 +166,8 @@ pub struct Look {
     pub workers: Vec<Seen>,
     /// Their cgroups, by path.
     pub groups: BTreeMap<String, Group>,
+    /// Whether a copy of a worker, dead or alive, is writing a dump; looked at only if it is needed.
+    pub copying: bool,
     /// The host.
     pub host: Host,
 }

@@ -252,6 +252,36 @@ fn is_tried_again_after_a_restart(then: impl FnOnce(&mut Seen)) -> bool {
     ordered(&engine.look(&look(1200, &[fat]))).is_some()
 }
 
+/// An engine that was restarted after it had ordered a dump of the worker 1, at second 1000.
+fn restarted_in_a_dump() -> Engine {
+    let limits = "max_share = '100%'";
+    let mut engine = engine(limits, FAT);
+    assert_eq!(ordered(&engine.look(&look(1000, &[worker(1, 2 * GIGABYTE)]))), Some(1));
+    let config = config(limits, FAT);
+    Engine::new(config.rules, config.limits, false, engine.state().clone())
+}
+
+#[test]
+fn after_a_restart_the_copy_of_a_dead_worker_is_waited_for_but_not_for_ever() {
+    let see = |engine: &mut Engine, seconds, copying| {
+        assert!(engine.needs().copies);
+        ordered(&engine.look(&Look { copying, ..look(seconds, &[worker(2, 2 * GIGABYTE)]) }))
+    };
+    let mut engine = restarted_in_a_dump();
+    assert_eq!((see(&mut engine, 1005, true), see(&mut engine, 1010, false)), (None, Some(2)), "it has ended");
+    assert!(!engine.needs().copies);
+    let mut engine = restarted_in_a_dump();
+    assert_eq!((see(&mut engine, 4600, true), see(&mut engine, 4601, true)), (None, Some(2)), "it takes too long");
+}
+
+#[test]
+fn after_a_restart_a_dump_that_never_ends_keeps_no_other_from_being_taken() {
+    let mut engine = restarted_in_a_dump();
+    let workers = [Seen { dumping: true, ..worker(1, 2 * GIGABYTE) }, worker(2, 2 * GIGABYTE)];
+    let mut see = |seconds| ordered(&engine.look(&look(seconds, &workers)));
+    assert_eq!((see(4600), see(4601)), (None, Some(2)));
+}
+
 #[test]
 fn after_a_restart_the_orders_own_dump_counts_and_no_other() {
     let after = |finished, published| {

@@ -238,6 +238,26 @@ fn a_daemon_that_is_killed_in_a_dump_does_not_ask_for_another() {
 }
 
 #[test]
+fn after_a_crash_the_copy_of_a_worker_that_has_died_is_waited_for() {
+    let of_title = |more: &[&'static str]| [&["--title", "orphaned-copy", "--megabytes", "50"], more].concat();
+    let mut worker = Worker::start(&of_title(&["--child", "--hold", "walking"]));
+    let site = Site::new(&fat("orphaned-copy", ""));
+    let mut agent = site.run();
+    worker.expect("at walking");
+    agent.process.kill();
+    worker.process.kill();
+    let other = Worker::start(&of_title(&[]));
+    let mut agent = site.run();
+    site.looks(4);
+    assert_eq!(site.status()["running"]["worker"]["pid"], worker.pid(), "one at a time");
+    worker.go();
+    worker.expect("ended");
+    agent.hear("a dump is in the store");
+    assert_eq!(site.manifests()[0]["worker"]["pid"], other.pid());
+    stop(agent);
+}
+
+#[test]
 fn a_dump_that_fails_while_no_daemon_runs_is_known_to_have_failed() {
     let title = ["--title", "fails-meanwhile", "--megabytes", "50", "--hold", "walking", "--outcome", "failed"];
     let mut worker = Worker::start(&title);
