@@ -1,6 +1,6 @@
 # The verbs of heapsee. Each works from a fresh clone and sets up what it needs in build/ and target/.
 PYTHON ?= python3
-VERBS = setup build test demo demo-agent bench bench-analyzer fuzz soak memcheck cgroup2 wheels lock lint fmt clean
+VERBS = setup build test demo demo-agent bench bench-analyzer fuzz soak churn memcheck cgroup2 wheels lock lint fmt clean
 
 .PHONY: help $(VERBS)
 
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-analyzer  the reader alone, at several sizes, with and without its index  (OBJECTS='400000 4000000')"
 	@echo "make fuzz    files that are nearly dumps, tens of thousands; libFuzzer on lines  (HEAPSEE_FUZZ_ROUNDS=20000 HEAPSEE_FUZZ_SECONDS=120)"
 	@echo "make soak    one worker, dumped thousands of times: does anything grow?  (HEAPSEE_SOAK=5000)"
+	@echo "make churn   the agent's daemon through thousands of workers' lives: is a trigger missed, does anything grow?  (HEAPSEE_LIVES=5000)"
 	@echo "make memcheck  the extension under valgrind, with each CPython"
 	@echo "make cgroup2  the agent's rules on a machine with control groups of version 2, in software"
 	@echo "make wheels  wheels of the extension for each CPython, for any Linux with glibc 2.17 or later"

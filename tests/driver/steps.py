@@ -41,6 +41,7 @@ FUZZ_FLAGS = [
     "-Ccodegen-units=1",
     "--cfg=fuzzing",
 ]
+CHURN_LIVES = os.environ.get("HEAPSEE_LIVES", "5000")
 SOAK_DUMPS = os.environ.get("HEAPSEE_SOAK", "5000")
 
 
@@ -148,6 +149,14 @@ def soak() -> None:
     pytest(newest.minor, f"venv-{newest.minor}", "tests/e2e/test_soak.py", "-s", env=env)
 
 
+def churn() -> None:
+    """The agent's daemon through thousands of workers' lives; in the tests it is hundreds."""
+    machine = survey()
+    build_tested()
+    deploy_environment(machine)
+    pytest("agent", "venv-deploy", "tests/agent/test_churn.py", "-s", env={"HEAPSEE_LIVES": CHURN_LIVES})
+
+
 def memcheck() -> None:
     """The extension under valgrind, with each CPython."""
     if not has_valgrind():
@@ -185,6 +194,7 @@ VERBS: dict[str, Callable[[], object]] = {
     "bench-analyzer": bench_analyzer,
     "fuzz": fuzz,
     "soak": soak,
+    "churn": churn,
     "memcheck": memcheck,
     "cgroup2": cgroup2,
     "wheels": wheels,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ min_disk = "1%"
 max_memory_pressure = "100%"
 max_io_pressure = "100%"
 max_share = "100%"
-share_window = "1s"
+share_window = "0s"
 
 [intake]
 # Dumps that others ask for on this machine are theirs.
@@ -31,6 +34,10 @@ watch = false
 [metrics]
 listen = "127.0.0.1:0"
 """
+
+NOBODY = 4194305
+"""A pid that no kernel gives out."""
+NO_SUCH_PROCESS = 3
 
 
 class Daemon:
@@ -49,6 +56,10 @@ class Daemon:
         )
 
     def __enter__(self) -> Daemon:
+        self._start()
+        return self
+
+    def _start(self) -> None:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [str(binaries.AGENT), "run", "--config", str(self.config)],
@@ -62,7 +73,6 @@ class Daemon:
         except BaseException:
             self._kill()
             raise
-        return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         assert self._process is not None
@@ -73,6 +83,21 @@ class Daemon:
                 assert code == 0 or kind is not None, f"the agent ended with {code}:\n{self.log.read_text()[-3000:]}"
         finally:
             self._kill()
+
+    def crash(self) -> None:
+        """It is killed, and started again."""
+        self._kill()
+        self._start()
+
+    def reload(self) -> None:
+        """Has it read its configuration anew."""
+        os.kill(self.pid, signal.SIGHUP)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
 
     def _kill(self) -> None:
         assert self._process is not None
@@ -90,6 +115,26 @@ class Daemon:
         done = binaries.run(binaries.AGENT, "status", "--config", self.config, "--json").check()
         answer: dict[str, Any] = json.loads(done.out)
         return answer
+
+    def ask(self, verb: str, **more: object) -> dict[str, Any]:
+        """Its answer at the control socket, without the program that people ask it with: for those who ask often."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(60)
+            line.connect(str(self.config.with_name("agent.sock")))
+            line.sendall(json.dumps({"do": verb, **more}).encode() + b"\n")
+            answer: dict[str, Any] = json.loads(line.makefile().read())
+        return answer
+
+    def look(self) -> None:
+        """Has it look at the workers at once: it does before it says that there is no such process."""
+        answer = self.ask("dump", pid=NOBODY)
+        assert answer["exit"] == NO_SUCH_PROCESS, answer
+
+    def metrics(self) -> str:
+        """Its metrics, as OpenMetrics' text."""
+        with urllib.request.urlopen(f"http://{self.status()['metrics']}/metrics", timeout=30) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def dumps(self) -> list[dict[str, Any]]:
         """The dumps that it has taken, or tried to."""
