@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import SECCOMP, Worker, check_dump, eventually, names
 
+pytestmark = pytest.mark.outermost
+
 
 def test_the_directory_has_vanished(armed, tmp_path):
     gone = tmp_path / "gone"

@@ -21,6 +21,8 @@ PROGRAM = "import sys; print('begun', flush=True); sys.stdin.read()"
 #: What the process knows of its own arming, without importing anything itself.
 REPORT = """
 import json, sys
+
+pytestmark = pytest.mark.outermost
 module = sys.modules.get("heapsee")
 print(json.dumps(module.status() if module else None))
 """

@@ -12,6 +12,8 @@ from test_without_gil import SHORT, STUCK, release
 #: For a worker: a thread that wants to run Python all the time, and knows for how long at most it could not.
 TICKING = """
 import threading, time
+
+pytestmark = pytest.mark.outermost
 longest, go_on = 0, True
 def tick():
     global longest

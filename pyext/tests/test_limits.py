@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import SECCOMP, Page, Worker, WorkerError, check_dump, control_block, eventually, names
 
+pytestmark = pytest.mark.outermost
+
 EPERM, EAGAIN, ENOMEM, ENOSYS = 1, 11, 12, 38
 #: A user that nobody is, and who so has no processes: not even another run of these tests on the same machine.
 SOMEBODY = 100_000 + os.getpid()

@@ -3,6 +3,8 @@
 import pytest
 from conftest import check_dump
 
+pytestmark = pytest.mark.outermost
+
 #: What a sampling profiler (pprof, statprof, plop) does: an ITIMER_PROF of 1 ms and a handler, here Python's own.
 PROFILER = """
 samples = 0

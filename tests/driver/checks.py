@@ -36,6 +36,8 @@ from tally import Tally
 PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/data", "pyext/tests")
 RELEASE = ROOT / "target" / "release"
 TESTED = BUILD / "tested"
+WHOLE = os.environ.get("HEAPSEE_WHOLE") == "1"
+"""Whether every test is run with every CPython, also those that depend little on it."""
 LANES = 3
 """So many checks run at a time, on two processors: most of the tests wait more than they compute."""
 
@@ -151,18 +153,20 @@ def environment(python: Python) -> str:
 
 
 def plan_worker(plan: Plan, python: Python) -> None:
-    """The tests of one CPython, the longest first."""
+    """The tests of one CPython, the longest first; for those between the oldest and the newest, what depends on it."""
     oracle = interpreter_of("venv-meliae") if plan.machine.oracle else None
     needs = [environment(python), *([ORACLE] if oracle else [])]
+    is_between = python.minor not in plan.machine.with_servers and not WHOLE
+    without = [*([] if oracle else ["meliae"]), *(["outermost"] if is_between else [])]
     suites = {
         # The binaries take long to build: what does without them does not wait for them.
-        "the extension": (["pyext/tests"], needs),
-        "end to end": (["tests/e2e"], [*needs, BINARIES]),
-        "oracles": (["tests/oracle", *([] if oracle else ["-m", "not meliae"])], [*needs, BINARIES]),
+        "the extension": ("pyext/tests", needs),
+        "end to end": ("tests/e2e", [*needs, BINARIES]),
+        "oracles": ("tests/oracle", [*needs, BINARIES]),
     }
-    for what, (arguments, needed) in suites.items():
+    for what, (folder, needed) in suites.items():
         env = {"HEAPSEE_MELIAE_PYTHON": str(oracle or "")}
-        action = partial(pytest, python.minor, f"venv-{python.minor}", *arguments, env=env)
+        action = partial(pytest, python.minor, f"venv-{python.minor}", folder, without=without, env=env)
         plan.add(f"CPython {python.minor}: {what}", action, *needed)
 
 
@@ -206,13 +210,13 @@ def check_deploy() -> str:
     left_out = []
     if shutil.which("systemd-analyze") is None:
         say("not on this machine, so not tested: the systemd unit (Debian: apt-get install systemd)")
-        left_out.append("not systemd")
+        left_out.append("systemd")
     tool = promtool()
     if tool is None:
         say("not on this machine, so not tested: what the alerts say (Debian: apt-get install prometheus)")
-        left_out.append("not promtool")
-    chosen = ("-m", " and ".join(left_out)) if left_out else ()
-    return pytest("deploy", "venv-deploy", "tests/deploy", *chosen, env={"HEAPSEE_PROMTOOL": str(tool or "")})
+        left_out.append("promtool")
+    env = {"HEAPSEE_PROMTOOL": str(tool or "")}
+    return pytest("deploy", "venv-deploy", "tests/deploy", without=left_out, env=env)
 
 
 def check_agent(worker: Path) -> str:
@@ -226,12 +230,11 @@ def check_agent(worker: Path) -> str:
         "HEAPSEE_S3RVER": str(s3rver or ""),
         "HEAPSEE_DEPLOY_PYTHON": str(interpreter_of("venv-deploy")),
     }
-    left_out = [] if azurite else ["not azurite", "not s3rver"]
+    left_out = [] if azurite else ["azurite", "s3rver"]
     if not can_boot():
         say("not possible here, so not tested: the systemd unit as it runs (root, namespaces; apt-get install systemd)")
-        left_out.append("not boots")
-    chosen = ("-m", " and ".join(left_out)) if left_out else ()
-    return pytest("agent", "venv-deploy", "tests/agent", *chosen, env=env)
+        left_out.append("boots")
+    return pytest("agent", "venv-deploy", "tests/agent", without=left_out, env=env)
 
 
 def can_boot() -> bool:
@@ -247,9 +250,17 @@ def can_boot() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def pytest(label: str, environment: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """Runs pytest in one of the environments, where a skipped test is a failure."""
+def pytest(
+    label: str,
+    environment: str,
+    *arguments: str,
+    without: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Runs pytest in one of the environments, without tests of these markers; a skipped test is a failure."""
     ours = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1", "HEAPSEE_BIN_DIR": str(TESTED)}
     options = ["-q", "-p", "harness.no_skips", "-p", "no:cacheprovider"]
+    if without:
+        options += ["-m", " and ".join(f"not {marker}" for marker in without)]
     command: list[str | Path] = [interpreter_of(environment), "-m", "pytest", *options, *arguments]
     return run(command, env={**ours, **(env or {})}, label=label)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,7 @@ FUZZ_FLAGS = [
     "--cfg=fuzzing",
 ]
 CHURN_LIVES = os.environ.get("HEAPSEE_LIVES", "5000")
+CHURN_SEED = os.environ.get("HEAPSEE_SEED", str(time.time_ns()))
 SOAK_DUMPS = os.environ.get("HEAPSEE_SOAK", "5000")
 
 
@@ -154,7 +156,8 @@ def churn() -> None:
     machine = survey()
     build_tested()
     deploy_environment(machine)
-    pytest("agent", "venv-deploy", "tests/agent/test_churn.py", "-s", env={"HEAPSEE_LIVES": CHURN_LIVES})
+    env = {"HEAPSEE_LIVES": CHURN_LIVES, "HEAPSEE_SEED": CHURN_SEED}
+    pytest("agent", "venv-deploy", "tests/agent/test_churn.py", "-s", env=env)
 
 
 def memcheck() -> None:

@@ -16,6 +16,8 @@ import pytest
 from harness import binaries, dumps, proc
 from harness.waiting import wait_until
 
+pytestmark = pytest.mark.outermost
+
 LINE = '{"address": 1, "type": "dict", "size": 64, "len": 0, "refs": []}\n'
 SECOND_LINE = '{"address": 2, "type": "str", "size": 50, "len": 1, "value": "a", "refs": []}\n'
 UNREADABLE, BROKEN, NO_PROCESS, NOT_ARMED, NO_PERMISSION, STORE_PROBLEM = 3, 1, 3, 4, 5, 7

@@ -7,10 +7,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness import binaries, proc
 from harness.daemon import Daemon
 from harness.gunicorn import Gunicorn, Setting
 from harness.waiting import wait_until
+
+pytestmark = pytest.mark.outermost
 
 GROWTH = 25_000_000
 RULE = """\

@@ -20,7 +20,7 @@ from harness.load import Load
 from harness.waiting import wait_until
 
 DUMPS_PER_SETTING = 25
-"""Four settings: a hundred dumps for each CPython."""
+"""Four settings: a hundred dumps for the oldest CPython and for the newest, fifty for those between."""
 
 SETTINGS = {
     "sync": Setting("sync", preload=False, arm="post_fork"),
@@ -30,7 +30,16 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(params=list(SETTINGS.values()), ids=list(SETTINGS))
+EVERYWHERE = ("sync-preload", "gthread-preload")
+"""Each kind of worker and each way of arming, once."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(setting, id=name, marks=[] if name in EVERYWHERE else [pytest.mark.outermost])
+        for name, setting in SETTINGS.items()
+    ]
+)
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gunicorn]:
     with Gunicorn(tmp_path, request.param) as running:
         yield running

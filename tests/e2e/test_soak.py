@@ -10,10 +10,14 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from harness import dumps, proc
 from harness.gunicorn import Gunicorn, Setting
 from harness.load import Load
 from harness.waiting import wait_until
+
+pytestmark = pytest.mark.outermost
 
 DUMPS = int(os.environ.get("HEAPSEE_SOAK", "100"))
 WARM_UP = 50

@@ -13,7 +13,7 @@ import pytest
 
 from harness import binaries
 
-pytestmark = pytest.mark.meliae
+pytestmark = [pytest.mark.meliae, pytest.mark.outermost]
 ANSWERS = Path(__file__).with_name("loader_answers.py")
 HEAPS = 300
 # No bool: meliae takes every one for False on Python 3.

@@ -11,7 +11,7 @@ import pytest
 
 from harness import binaries, dumps
 
-pytestmark = pytest.mark.meliae
+pytestmark = [pytest.mark.meliae, pytest.mark.outermost]
 WITH_MELIAE = Path(__file__).with_name("with_meliae.py")
 
 
