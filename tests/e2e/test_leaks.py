@@ -16,6 +16,7 @@ from harness import binaries
 from harness.gunicorn import Gunicorn, Setting
 from leaks.checks import ask, check_named
 from leaks.culprit import Culprit
+from leaks.held_together import HELD
 
 # The twelve that are behind a server.
 LEAKS = [
@@ -87,6 +88,24 @@ def test_what_no_root_leads_to(tmp_path: Path) -> None:
     assert suspect["title"].startswith("5,000 Request objects")
     text = binaries.run(binaries.HEAPSEE, "suspects", dump).check().out
     assert "the collector has not met yet" in text
+
+
+def test_what_several_hold_together(tmp_path: Path) -> None:
+    """All holders are named, and the command that is proposed frees what was said; dropping one of them does not."""
+    dump = tmp_path / "leak.dump"
+    binaries.run_module("leaks.run", "held_together", dump)
+    suspects = ask("suspects", dump)["suspects"]
+    for holds, registries in HELD.items():
+        holders = {f"sys.modules['leaks.held_together'].{registry}" for registry in registries}
+        [suspect] = [each for each in suspects if holders & {each["path"], *each["also_held_by"]}]
+        assert {suspect["path"], *suspect["also_held_by"]} == holders
+        assert suspect["kind"] == "shared"
+        assert (suspect["accumulates"]["type"], suspect["accumulates"]["count"]) == (holds, 20_000)
+        [drop] = [command for command in suspect["next"] if " gc " in command]
+        freed = ask("gc", dump, "--drop", drop.split("'")[1])["freed"]
+        assert freed == {"objects": suspect["objects"], "bytes": suspect["retained_bytes"]}
+        alone = ask("gc", dump, "--drop", f"address = {suspect['address']}")["freed"]
+        assert alone["objects"] <= suspect["objects"] - suspect["accumulates"]["count"]
 
 
 def test_what_threads_hold_that_wait(tmp_path: Path) -> None:

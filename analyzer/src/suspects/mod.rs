@@ -2,8 +2,8 @@
 //!
 //! In the dominator tree a leak is a *container* that fans out into many objects of a kind, or a *chain* in which each
 //! object keeps the next. [`find`] walks the tree from the virtual root to where it fans out, adds containers that share
-//! their objects with others, and leaves out what every Python process has. What comes of it is data: the words are
-//! made in `report`.
+//! their objects with others, piles that a few places hold together, and leaves out what every Python process has. What
+//! comes of it is data: the words are made in `report`.
 
 mod calls;
 mod contents;
@@ -17,6 +17,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod together;
 mod unreached;
 
 use crate::graph::{Among, Amount, Dominators, MOST_RELUCTANT, Tree};
@@ -84,6 +85,7 @@ pub fn threshold(total: Amount) -> u64 {
 pub fn find(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<Suspect> {
     let mut found = explore::explore(kinds, dominators, threshold);
     shared::add(kinds, dominators, threshold, &mut found);
+    together::add(kinds, dominators, threshold, &mut found);
     unreached::add(kinds, dominators, threshold, &mut found);
     threads::add(kinds, dominators, threshold, &mut found);
     remade::add(kinds, dominators, threshold, &mut found);

@@ -98,6 +98,91 @@ fn entries_that_a_dict_and_a_list_hold_are_one_suspect() {
     assert_eq!(heap.found(40_000), [(3, Shape::Shared, Some(("Entry".to_owned(), 50)), vec![4])]);
 }
 
+/// A container that has each of the objects in something of its own.
+fn wrapped(heap: &mut Sketch, container: u64, from: u64, objects: &[u64]) {
+    let wrappers: Vec<u64> = (from..).take(objects.len()).collect();
+    wrappers.iter().zip(objects).for_each(|(&wrapper, &object)| heap.object(wrapper, "Wrapper", 10, &[object]));
+    heap.object(container, "list", 500, &wrappers);
+    heap.attributes.push(container);
+}
+
+fn entries(count: u64) -> Option<(String, u64)> {
+    Some(("Entry".to_owned(), count))
+}
+
+#[test]
+fn what_two_or_three_containers_hold_by_way_of_others_is_one_suspect() {
+    for holders in [2, 3] {
+        let mut heap = Sketch::default();
+        let all = members(&mut heap, 1000, 50, "Entry");
+        (0..holders).for_each(|holder| wrapped(&mut heap, 3 + holder, 2000 + 100 * holder, &all));
+        let also = (4..3 + holders).collect();
+        assert_eq!(heap.found(40_000), [(3, Shape::Shared, entries(50), also)]);
+    }
+}
+
+#[test]
+fn what_is_in_use_all_over_the_program_is_no_suspect() {
+    let mut heap = Sketch::default();
+    let all = members(&mut heap, 1000, 50, "Entry");
+    (0..5).for_each(|holder| wrapped(&mut heap, 3 + holder, 2000 + 100 * holder, &all));
+    assert_eq!(heap.found(40_000), []);
+}
+
+#[test]
+fn objects_that_refer_to_each_other_are_held_by_whoever_leads_to_one_of_them() {
+    let mut heap = Sketch::default();
+    // Orders know their user, and users their orders: one container has the users, another the orders.
+    let pairs: Vec<(u64, u64)> = (0..40).map(|pair| (1000 + pair, 1500 + pair)).collect();
+    for &(user, order) in &pairs {
+        heap.object(user, "User", 100, &[order]);
+        heap.object(order, "Entry", 1000, &[user]);
+    }
+    let (users, orders): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
+    wrapped(&mut heap, 3, 2000, &users);
+    wrapped(&mut heap, 4, 3000, &orders);
+    assert_eq!(heap.found(40_000), [(3, Shape::Shared, entries(40), vec![4])]);
+}
+
+#[test]
+fn a_container_that_keeps_far_more_by_itself_is_told_of_as_it_is() {
+    let mut heap = Sketch::default();
+    let all = members(&mut heap, 1000, 50, "Entry");
+    wrapped(&mut heap, 3, 2000, &all);
+    let own = members(&mut heap, 4000, 200, "Session");
+    let wrappers: Vec<u64> = (5000..5050).collect();
+    wrappers.iter().zip(&all).for_each(|(&wrapper, &entry)| heap.object(wrapper, "Wrapper", 10, &[entry]));
+    heap.object(4, "list", 500, &[own, wrappers].concat());
+    heap.attributes.push(4);
+    assert_eq!(heap.found(40_000), [(4, Shape::Container, Some(("Session".to_owned(), 200)), vec![])]);
+}
+
+#[test]
+fn what_is_much_of_a_pile_is_a_place_of_its_own() {
+    let mut heap = Sketch::default();
+    let mut all = members(&mut heap, 1000, 50, "Entry");
+    let sessions = members(&mut heap, 4000, 45, "Session");
+    heap.object(5000, "list", 500, &sessions);
+    all.push(5000);
+    wrapped(&mut heap, 3, 2000, &all);
+    wrapped(&mut heap, 4, 3000, &all);
+    let own = (5000, Shape::Container, Some(("Session".to_owned(), 45)), vec![]);
+    assert_eq!(heap.found(40_000), [(3, Shape::Shared, entries(50), vec![4]), own]);
+}
+
+#[test]
+fn what_is_in_a_pile_is_not_told_of_again() {
+    let mut heap = Sketch::default();
+    let all: Vec<u64> = (5000..5040).collect();
+    for &list in &all {
+        let sessions = members(&mut heap, 100_000 + 100 * (list - 5000), 40, "Session");
+        heap.object(list, "list", 500, &sessions);
+    }
+    wrapped(&mut heap, 3, 2000, &all);
+    wrapped(&mut heap, 4, 3000, &all);
+    assert_eq!(heap.found(40_000), [(3, Shape::Shared, Some(("list".to_owned(), 40)), vec![4])]);
+}
+
 #[test]
 fn keys_are_not_what_piles_up_unless_they_keep_more() {
     for (size, piled) in [(100, "Entry"), (3000, "Key")] {

@@ -369,8 +369,11 @@ impl Teller<'_, '_> {
             next: Vec::new(),
         };
         told.title = words::title(&told, view.length(suspect.node));
-        told.explanation = words::explanation(&told, frees);
-        told.next = words::next_commands(&self.dump.name, &told);
+        let holders = || suspect.also.iter().chain([&suspect.node]);
+        let alone = holders().map(|&node| study.dominators.retained(node).bytes).max();
+        told.explanation = words::explanation(&told, frees, alone.unwrap_or(0));
+        let holders: Vec<u64> = holders().map(|&node| view.address(node)).collect();
+        told.next = words::next_commands(&self.dump.name, &told, &holders);
         told
     }
 

@@ -4,7 +4,8 @@ use super::{Accumulated, Attribute, Inside, Suspect};
 use crate::graph::Amount;
 use crate::report::words::{bytes, objects, place, thousands};
 
-pub(super) fn next_commands(dump: &str, told: &Suspect) -> Vec<String> {
+/// `holders` are the addresses of all places that have to go.
+pub(super) fn next_commands(dump: &str, told: &Suspect, holders: &[u64]) -> Vec<String> {
     let (dump, address) = (quoted(dump), told.address);
     let path = format!("heapsee path {dump} --to 'address = {address}'");
     let tree = format!("heapsee tree {dump} {address}");
@@ -20,7 +21,11 @@ pub(super) fn next_commands(dump: &str, told: &Suspect) -> Vec<String> {
     if told.kind == "threads" {
         return vec![format!("heapsee threads {dump}"), tree];
     }
-    let mut commands = vec![path, tree, format!("heapsee gc {dump} --drop 'address = {address}'")];
+    let all = match holders {
+        [one] => format!("address = {one}"),
+        _ => format!("address in ({})", holders.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    let mut commands = vec![path, tree, format!("heapsee gc {dump} --drop '{all}'")];
     if told.kind != "chain" {
         let sql =
             format!("select type, count(*), sum(size) from obj where address in {address}& group by 1 order by 3 desc");
@@ -104,7 +109,8 @@ pub(super) fn title(told: &Suspect, length: Option<u64>) -> String {
     }
 }
 
-pub(super) fn explanation(told: &Suspect, frees: Amount) -> String {
+/// `frees` is what goes with all places that hold it, `alone` what goes with one of them at most.
+pub(super) fn explanation(told: &Suspect, frees: Amount, alone: u64) -> String {
     let mut text = String::new();
     let share = format!("{:.1} % of the heap", told.share);
     if told.kind == "unreached" {
@@ -174,8 +180,9 @@ pub(super) fn explanation(told: &Suspect, frees: Amount) -> String {
             &format!("Dropping it frees {} in {} objects ({share}). ", bytes(frees.bytes), thousands(frees.objects));
     } else {
         text += &format!(
-            "The same objects are held by {}, too: dropping one of them frees little, dropping all of them {} in {} objects. ",
+            "The same objects are held by {}, too: dropping one of them frees at most {}, dropping all of them {} in {} objects. ",
             told.also_held_by.iter().map(|path| place(path)).collect::<Vec<_>>().join(" and by "),
+            bytes(alone),
             bytes(frees.bytes),
             thousands(frees.objects)
         );
