@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from conftest import check_dump, eventually, names
 
+pytestmark = pytest.mark.outermost
+
 #: For a worker: threads that serve, as it were; and dumps by the hundred, each thrown away when it is whole.
 SOAK = """
 import glob, threading, time
-
-pytestmark = pytest.mark.outermost
 def serve():
     while not done.wait(0.001):
         text = "".join(str(n) for n in range(50)); served.append({"text": text}); del served[:-100]

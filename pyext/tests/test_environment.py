@@ -13,6 +13,8 @@ from conftest import check_dump, eventually, names
 
 import heapsee
 
+pytestmark = pytest.mark.outermost
+
 PROF = signal.SIGPROF
 
 #: A program that knows nothing of heapsee: says that it has begun, and ends when its stdin does.
@@ -21,8 +23,6 @@ PROGRAM = "import sys; print('begun', flush=True); sys.stdin.read()"
 #: What the process knows of its own arming, without importing anything itself.
 REPORT = """
 import json, sys
-
-pytestmark = pytest.mark.outermost
 module = sys.modules.get("heapsee")
 print(json.dumps(module.status() if module else None))
 """

@@ -9,11 +9,11 @@ from conftest import SECCOMP, check_dump, control_block, eventually, names
 from test_disk import NO_NAMELESS_FILES
 from test_without_gil import SHORT, STUCK, release
 
+pytestmark = pytest.mark.outermost
+
 #: For a worker: a thread that wants to run Python all the time, and knows for how long at most it could not.
 TICKING = """
 import threading, time
-
-pytestmark = pytest.mark.outermost
 longest, go_on = 0, True
 def tick():
     global longest

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from conftest import WorkerError, check_dump
 
+pytestmark = pytest.mark.outermost
+
 #: For a worker: secrets wherever a program may have some. Each has its number, so that each can be looked for.
 PLANT = """
 import types
-
-pytestmark = pytest.mark.outermost
 def secret(n): return "s3cret%04dx" % n
 def number(n): return 7_600_000_000_000_000 + n
 class User:
