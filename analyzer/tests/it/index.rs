@@ -153,6 +153,9 @@ fn a_damaged_index_of_a_dump_that_changed_is_an_error_and_not_the_end() {
 /// Whoever is interrupted has not been: the dump here is a pipe, so that it is known to be open and not to end.
 #[test]
 fn ctrl_c_while_reading_leaves_nothing_behind() {
+    // Programs that a shell runs in the background are born with it ignored.
+    // SAFETY: no handler is set, and nothing else in this process cares about it.
+    unsafe { nix::sys::signal::signal(nix::sys::signal::SIGINT, nix::sys::signal::SigHandler::SigDfl) }.unwrap();
     for verb in [["summary", "fifo"].as_slice(), &["query", "fifo", "select 1"], &["shell", "fifo"]] {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
