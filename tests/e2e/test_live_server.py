@@ -28,8 +28,6 @@ SETTINGS = {
     "gthread": Setting("gthread", preload=False, arm="import"),
     "gthread-preload": Setting("gthread", preload=True, arm="post_fork"),
 }
-
-
 EVERYWHERE = ("sync-preload", "gthread-preload")
 """Each kind of worker and each way of arming, once."""
 
