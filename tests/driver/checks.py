@@ -10,39 +10,35 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from console import BUILD, ROOT, run, say
+from console import ROOT, run, say
 from environments import (
     AZURITE,
     S3RVER,
-    Machine,
-    add_servers,
-    announce,
-    build_environment,
     deploy_environment,
     interpreter_of,
     node_program,
     oracle_environment,
-    promtool,
-    survey,
     tools_environment,
     worker_environment,
 )
 from installed import check_source_distribution
 from lanes import Job, run_all
+from machine import Machine, announce, survey
 from memcheck import check_memory, has_valgrind
+from prometheus import promtool
 from pythons import Python
+from rust import TESTED, build_tested, lint_extension, test_and_lint
+from rust import lint as lint_rust
 from tally import Tally
 
 PYTHON_SOURCES = ("tests", "deploy", "pyext/python", "pyext/data", "pyext/tests")
-RELEASE = ROOT / "target" / "release"
-TESTED = BUILD / "tested"
 WHOLE = os.environ.get("HEAPSEE_WHOLE") == "1"
 """Whether every test is run with every CPython, also those that depend little on it."""
 LANES = 3
 """So many checks run at a time, on two processors: most of the tests wait more than they compute."""
 
 BINARIES = "build: the two binaries"
-TOOLS = "environment: ruff, mypy, maturin"
+TOOLS = "environment: ruff, mypy"
 ORACLE = "environment: meliae"
 DEPLOY = "environment: deploy"
 
@@ -74,29 +70,25 @@ def lint() -> None:
     """Checks form only."""
     plan = Plan(survey())
     plan_lint(plan)
+    plan.add("lint: clippy (agent, analyzer, format)", lint_rust)
     plan.carry_out()
 
 
 def test() -> None:
     """Everything: form, Rust's tests, and per CPython the extension's own tests, the oracles, the end-to-end tests."""
-    machine = survey()
+    machine = survey(fetch=True)
     announce(machine)
     plan = Plan(machine)
     # First what most of the others need, and takes long.
     plan.add(BINARIES, build_tested)
-    pythons = list(machine.workers.values())
-    with_servers = [python for python in pythons if python.minor in machine.with_servers]
-    for python in [*with_servers, *(python for python in pythons if python not in with_servers)]:
-        plan.add(environment(python), partial(worker_environment, python))
+    plan_environments(plan)
     if machine.oracle:
         plan.add(ORACLE, partial(oracle_environment, machine))
-    # One after the other: they share what is compiled.
-    rust = plan_lint(plan, after=[BINARIES])
-    cargo = ["cargo", "test", "--locked", "--no-fail-fast"]
-    plan.add("cargo test", partial(run, cargo, label="cargo"), after=[rust])
-    for python in with_servers:
-        plan_servers(plan, python)
-    for python in pythons:
+    plan.add("clippy and cargo test (agent, analyzer, format)", test_and_lint, BINARIES)
+    plan_lint(plan)
+    for minor in machine.complete:
+        plan_servers(plan, machine.workers[minor])
+    for python in machine.workers.values():
         plan_worker(plan, python)
     plan_analyzer(plan)
     plan_agent(plan)
@@ -104,47 +96,27 @@ def test() -> None:
     plan.carry_out()
 
 
-def plan_lint(plan: Plan, after: Sequence[str] = ()) -> str:
-    """Formatting, clippy, ruff and mypy. Returns the title of the job that keeps others out of target/debug.
+def plan_environments(plan: Plan) -> None:
+    """The environment of each CPython with the extension in it; one after the other, because they share what is built.
 
-    That job starts when what is in `after` is over.
+    First those with which all tests are run.
     """
+    machine = plan.machine
+    before: list[str] = []
+    for python in sorted(machine.workers.values(), key=lambda python: python.minor not in machine.complete):
+        action = partial(worker_environment, python, servers=python.minor in machine.complete)
+        before = [plan.add(environment(python), action, after=before)]
+
+
+def plan_lint(plan: Plan) -> None:
+    """Formatting, clippy on the extension, ruff and mypy."""
     plan.add("lint: cargo fmt", partial(run, ["cargo", "fmt", "--all", "--check"]))
-    clippy = ["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"]
-    rust = plan.add("lint: clippy (agent, analyzer, format)", partial(run, clippy, label="clippy"), after=after)
     plan.add(TOOLS, partial(tools_environment, plan.machine))
-    tools = BUILD / "venv-tools" / "bin"
+    tools = interpreter_of("venv-tools").parent
     plan.add("lint: ruff check", partial(run, [tools / "ruff", "check", *PYTHON_SOURCES]), TOOLS)
     plan.add("lint: ruff format", partial(run, [tools / "ruff", "format", "--check", *PYTHON_SOURCES]), TOOLS)
     plan.add("lint: mypy --strict", partial(run, [tools / "mypy"]), TOOLS)
-    plan.add("lint: clippy (pyext, for each CPython)", partial(clippy_extension, plan.machine))
-    return rust
-
-
-def clippy_extension(machine: Machine) -> None:
-    """Clippy on the extension for every CPython: code that depends on the version is linted for each."""
-    for python in machine.workers.values():
-        env = {**build_environment(python.executable), "CARGO_TARGET_DIR": str(BUILD / "cargo-pyext-check")}
-        command = ["cargo", "clippy", "--locked", "-p", "heapsee-pyext", "--all-targets", "--", "-D", "warnings"]
-        run(command, env=env, label=f"clippy {python.minor}")
-
-
-def build() -> str:
-    """Makes the two binaries as users have them."""
-    return run(["cargo", "build", "--release", "--locked"], label="build")
-
-
-def build_tested() -> None:
-    """Makes the two binaries as the tests have them: all assertions on, and compiled in half the time.
-
-    Copies, because ``cargo test`` puts its own under the same names. What they depend on is compiled once for both.
-    """
-    run(["cargo", "build", "--locked"], label="build")
-    TESTED.mkdir(parents=True, exist_ok=True)
-    for name in ("heapsee", "heapsee-agent"):
-        whole = TESTED / f"{name}.new"
-        shutil.copy2(ROOT / "target" / "debug" / name, whole)
-        whole.replace(TESTED / name)
+    plan.add("lint: clippy (pyext, for each CPython)", partial(lint_extension, plan.machine))
 
 
 def environment(python: Python) -> str:
@@ -153,10 +125,10 @@ def environment(python: Python) -> str:
 
 
 def plan_worker(plan: Plan, python: Python) -> None:
-    """The tests of one CPython, the longest first; for those between the oldest and the newest, what depends on it."""
+    """The tests of one CPython, the longest first; with some of them, only what depends on it."""
     oracle = interpreter_of("venv-meliae") if plan.machine.oracle else None
     needs = [environment(python), *([ORACLE] if oracle else [])]
-    is_between = python.minor not in plan.machine.with_servers and not WHOLE
+    is_between = python.minor not in plan.machine.complete and not WHOLE
     without = [*([] if oracle else ["meliae"]), *(["outermost"] if is_between else [])]
     suites = {
         # The binaries take long to build: what does without them does not wait for them.
@@ -189,9 +161,8 @@ def plan_memcheck(plan: Plan) -> None:
 
 def plan_servers(plan: Plan, python: Python) -> None:
     """Every server, with this CPython."""
-    servers = plan.add(f"{environment(python)}, servers", partial(add_servers, python), environment(python))
     action = partial(pytest, python.minor, f"venv-{python.minor}", "tests/servers")
-    plan.add(f"CPython {python.minor}: servers", action, BINARIES, servers)
+    plan.add(f"CPython {python.minor}: servers", action, BINARIES, environment(python))
 
 
 def plan_agent(plan: Plan) -> None:
@@ -201,8 +172,7 @@ def plan_agent(plan: Plan) -> None:
     plan.add("deploy: the files, by their own tools", check_deploy, BINARIES, DEPLOY)
     action = partial(check_agent, interpreter_of(f"venv-{newest.minor}"))
     plan.add("agent: storage and encryption", action, BINARIES, DEPLOY, environment(newest))
-    tools = interpreter_of("venv-tools")
-    plan.add("source distribution", partial(check_source_distribution, tools, newest), TOOLS)
+    plan.add("source distribution", partial(check_source_distribution, newest))
 
 
 def check_deploy() -> str:

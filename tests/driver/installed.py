@@ -9,26 +9,27 @@ import os
 import shutil
 from pathlib import Path
 
-from console import BUILD, ROOT, StepError, run, say
-from environments import Machine, build_environment, make_environment, pip_install
+from console import BUILD, StepError, run, say
+from environments import make_environment, new_environment
+from extension import MANIFEST, build_environment
+from machine import Machine
 from pythons import Python
+from tools import tool
 
 ARMED = """
 import sys
 status = sys.modules["heapsee"].status()
 assert status["armed"] and status["signal"] == 12 and status["mode"] == "fork", status
 """
-MANIFEST = ROOT / "pyext" / "Cargo.toml"
 C_LIBRARY = "manylinux2014"
 """The oldest C library that wheels run with: glibc 2.17, as of 2012."""
 
 
-def check_source_distribution(tools: Path, python: Python) -> str:
-    """Builds it with the tools' maturin, installs it with `python`'s pip, and tries it."""
+def check_source_distribution(python: Python) -> str:
+    """Builds it with maturin, installs it with `python`'s pip, and tries it."""
     folder = BUILD / "packaging"
     shutil.rmtree(folder, ignore_errors=True)
-    maturin = tools.parent / "maturin"
-    run([maturin, "sdist", "--manifest-path", MANIFEST, "--out", folder], quiet=True)
+    run([tool("maturin"), "sdist", "--manifest-path", MANIFEST, "--out", folder], quiet=True)
     (distribution,) = folder.glob("heapsee-*.tar.gz")
     try_installed(distribution, folder / "venv", python)
     return ""
@@ -54,10 +55,10 @@ def build_wheels(machine: Machine) -> None:
 
 def try_installed(distribution: Path, environment: Path, python: Python) -> None:
     """Installs it into a new environment of this CPython; `StepError` unless it arms a process just when told."""
-    shutil.rmtree(environment, ignore_errors=True)
+    new_environment(environment, python, "--seed")
     interpreter = environment / "bin" / "python"
-    run([python.executable, "-m", "venv", environment], quiet=True)
-    run([*pip_install(interpreter), distribution], env=build_environment(interpreter), quiet=True)
+    pip: list[str | Path] = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run([*pip, distribution], env=build_environment(interpreter), quiet=True)
     run([interpreter, "-c", ARMED], env={"HEAPSEE_INSTALL": "1", "HEAPSEE_SIGNAL": "USR2", "HEAPSEE_MODE": "fork"})
     if run([interpreter, "-c", "import sys; print('heapsee' in sys.modules)"], quiet=True).strip() != "False":
         raise StepError("an interpreter imports heapsee although HEAPSEE_INSTALL is not set")

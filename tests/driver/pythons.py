@@ -13,13 +13,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-SUPPORTED = ("3.9", "3.10", "3.11", "3.12", "3.13")
+SUPPORTED = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 """The minor versions that heapsee supports."""
 
 ORACLE = "3.8"
 """The version that meliae runs on."""
 
-NEEDED_MODULES = ("ctypes", "ensurepip", "sqlite3", "ssl", "venv", "zlib")
+NEEDED_MODULES = ("ctypes", "sqlite3", "ssl", "venv", "zlib")
 
 PROBE = """
 import importlib.util, json, platform, sys

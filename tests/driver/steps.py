@@ -12,23 +12,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from checks import PYTHON_SOURCES, RELEASE, build, build_tested, lint, pytest, test
+from checks import PYTHON_SOURCES, lint, pytest, test
 from console import BUILD, ROOT, StepError, heading, run, say, shown
 from environments import (
     LOCKED,
-    add_servers,
-    announce,
     bench_environment,
     deploy_environment,
     lock,
     oracle_environment,
-    survey,
     tools_environment,
     worker_environment,
 )
 from installed import build_wheels
-from machine import check_cgroup2
+from machine import announce, survey
 from memcheck import check_memory, has_valgrind
+from rust import build_release, build_tested, release_folder, target_folder
+from virtual_machine import check_cgroup2
 
 FUZZ_ROUNDS = os.environ.get("HEAPSEE_FUZZ_ROUNDS", "20000")
 FUZZ_SECONDS = os.environ.get("HEAPSEE_FUZZ_SECONDS", "120")
@@ -49,18 +48,16 @@ SOAK_DUMPS = os.environ.get("HEAPSEE_SOAK", "5000")
 
 def setup() -> None:
     """Makes every environment and builds everything."""
-    machine = survey()
+    machine = survey(fetch=True)
     announce(machine)
-    build()
+    build_release()
     for python in machine.workers.values():
-        worker_environment(python)
-    for minor in machine.with_servers:
-        add_servers(machine.workers[minor])
+        worker_environment(python, servers=python.minor in machine.complete)
     oracle_environment(machine)
     tools_environment(machine)
     bench_environment(machine)
     deploy_environment(machine)
-    say("everything is set up under build/ and target/")
+    say("everything is set up")
 
 
 def lock_versions() -> None:
@@ -82,7 +79,7 @@ def fmt() -> None:
 def attached(interpreter: Path, module: str, env: dict[str, str]) -> None:
     """Runs a module under `tests` that talks to the person in front of the terminal itself."""
     command = [str(interpreter), "-m", module]
-    ours = {"PYTHONPATH": str(ROOT / "tests"), "HEAPSEE_BIN_DIR": str(RELEASE), **env}
+    ours = {"PYTHONPATH": str(ROOT / "tests"), "HEAPSEE_BIN_DIR": str(release_folder()), **env}
     status = subprocess.run(command, cwd=ROOT, env={**os.environ, **ours}, check=False).returncode
     if status != 0:
         raise StepError(f"exit {status}: {shown(command)}")
@@ -91,7 +88,7 @@ def attached(interpreter: Path, module: str, env: dict[str, str]) -> None:
 def demo() -> None:
     """The story, played on a real server."""
     machine = survey()
-    build()
+    build_release()
     interpreter = worker_environment(machine.newest)
     attached(interpreter, "demo.demo", {})
 
@@ -99,7 +96,7 @@ def demo() -> None:
 def demo_agent() -> None:
     """The agent's story: a leak, a rule, a bucket."""
     machine = survey()
-    build()
+    build_release()
     env = {"HEAPSEE_DEPLOY_PYTHON": str(deploy_environment(machine))}
     attached(worker_environment(machine.newest), "demo.agent", env)
 
@@ -107,7 +104,7 @@ def demo_agent() -> None:
 def bench() -> None:
     """The figures of ARCHITECTURE.md, measured on this machine."""
     machine = survey()
-    build()
+    build_release()
     env = {"HEAPSEE_BENCH_PYTHON": str(bench_environment(machine))}
     attached(worker_environment(machine.newest), "bench.bench", env)
 
@@ -115,7 +112,7 @@ def bench() -> None:
 def bench_analyzer() -> None:
     """The reader's figures alone, for heaps of several sizes, and what the index spares."""
     machine = survey()
-    build()
+    build_release()
     env = {"HEAPSEE_BENCH_PYTHON": str(bench_environment(machine))}
     attached(worker_environment(machine.newest), "bench.analyzer", env)
 
@@ -172,24 +169,24 @@ def memcheck() -> None:
 def cgroup2() -> None:
     """The agent's rules on a machine whose memory is in control groups of version 2."""
     newest = survey().newest
-    build()
-    check_cgroup2(newest.executable, RELEASE / "heapsee-agent")
+    build_release()
+    check_cgroup2(newest.executable, release_folder() / "heapsee-agent")
 
 
 def wheels() -> None:
     """What a release carries: a wheel of the extension for each CPython."""
-    build_wheels(survey())
+    build_wheels(survey(fetch=True))
 
 
 def clean() -> None:
     """Removes everything that was built."""
-    for folder in (BUILD, ROOT / "target"):
+    for folder in (BUILD, target_folder()):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 VERBS: dict[str, Callable[[], object]] = {
     "setup": setup,
-    "build": build,
+    "build": build_release,
     "test": test,
     "demo": demo,
     "demo-agent": demo_agent,

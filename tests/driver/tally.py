@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from console import StepError, heading, say, tests_ignored, tests_passed
+from console import METER, StepError, heading, say, tests_ignored, tests_passed
+
+SHOWN = 10
+"""So many of the dearest jobs are listed at the end."""
 
 
 @dataclass
@@ -16,6 +19,7 @@ class Tally:
 
     passed: int = 0
     failures: list[str] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self, title: str, action: Callable[[], object]) -> bool:
@@ -24,7 +28,7 @@ class Tally:
         What it returns is what it printed, if that is a text. Steps may run side by side. True: it went well.
         """
         heading(title)
-        started = time.monotonic()
+        started, METER.seconds = time.monotonic(), 0
         try:
             result = action()
             output = result if isinstance(result, str) else ""
@@ -35,13 +39,21 @@ class Tally:
             with self.lock:
                 self.failures.append(f"{title}: {failure}")
             return False
+        finally:
+            with self.lock:
+                self.costs[title] = METER.seconds
         with self.lock:
             self.passed += tests_passed(output)
-        say(f"ok: {title} ({time.monotonic() - started:.0f} s)")
+        say(f"ok: {title} ({time.monotonic() - started:.0f} s, {METER.seconds:.0f} of a processor)")
         return True
 
     def close(self) -> None:
-        """Prints the closing line; raises `StepError` when anything failed."""
+        """Prints what the run cost and the closing line; raises `StepError` when anything failed."""
+        heading("processor seconds")
+        dearest = sorted(self.costs.items(), key=lambda item: -item[1])
+        for title, seconds in dearest[:SHOWN]:
+            say(f"{seconds:7.0f}  {title}")
+        say(f"{sum(self.costs.values()):7.0f}  in all {len(self.costs)} jobs")
         heading("result")
         for failure in self.failures:
             say(f"FAILED: {failure}")
