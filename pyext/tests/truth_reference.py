@@ -19,6 +19,8 @@ INLINE_VALUES = 1 << 2
 HAVE_GC = 1 << 14
 WORD = ctypes.sizeof(ctypes.c_void_p)
 GC_HEADER = 2 * WORD
+#: Where a type has its `tp_traverse`.
+TRAVERSE = 23 * WORD
 
 # Makes an instance's dict without asking the instance, whatever its class has put in the way.
 _make_dict = ctypes.pythonapi.PyObject_GenericGetDict
@@ -55,7 +57,7 @@ def inline_array(item):
 def dict_of_values(item):
     """The dict that was made of attributes which an instance still keeps itself (from 3.13 on); None if there is none.
 
-    The instance holds it, but its traverse visits the values instead.
+    The instance holds it; its traverse visits it, or in older releases the values instead.
     """
     kind = type(item)
     if sys.version_info < (3, 13) or not kind.__flags__ & INLINE_VALUES:
@@ -84,6 +86,23 @@ def slot_values(item):
                 count += 1
         kind = kind.__base__
     return count
+
+
+def _start_of_attributes(item, values, visited):
+    """Where among what a traverse has visited the values of an instance's attributes stand.
+
+    That of a class made by a `class` statement visits its slots, the attributes, and then leaves the rest to that of its
+    base. A base made in C that has attributes visits them itself, wherever it likes.
+    """
+    kind, own = type(item), _word(id(Sighting) + TRAVERSE)
+    while _word(id(kind) + TRAVERSE) == own and kind.__base__ is not object:
+        kind = kind.__base__
+    is_made_in_c = _word(id(kind) + TRAVERSE) != own
+    if not (is_made_in_c and kind.__flags__ & MANAGED_DICT):
+        return slot_values(item)
+    wanted = Counter(values)
+    starts = range(len(visited) - len(values), -1, -1)
+    return next((start for start in starts if Counter(visited[start : start + len(values)]) == wanted), 0)
 
 
 def _addresses(items):
@@ -125,6 +144,23 @@ def size(item):
     return next(fitting)(item) + (GC_HEADER if flags & HAVE_GC else 0) + (2 * WORD if flags & managed else 0)
 
 
+class _WithDict:
+    """Told before the dump what traverses visit of an instance whose attributes have been made a dict."""
+
+    def __init__(self):
+        self.attribute = []
+
+
+def _traverse_visits_dict():
+    """Whether it is that dict; if not, it is the attributes' values. Releases of one minor version differ."""
+    item = _WithDict()
+    made = item.__dict__
+    return any(referent is made for referent in gc.get_referents(item))
+
+
+TRAVERSE_VISITS_DICT = _traverse_visits_dict()
+
+
 class Sighting:
     """An object as it is before the dump."""
 
@@ -159,6 +195,8 @@ class Expected:
             self._name_attributes(item, seen)
         if seen.made:
             address, count = seen.made
+            if TRAVERSE_VISITS_DICT:
+                count = 1
             start = slot_values(item)
             self.refs[start : start + count] = array.array("Q", [address])
         if seen.entries is not None:
@@ -170,7 +208,7 @@ class Expected:
         prefix = _byte(seen.inline - 1)
         attributes = _make_dict(item, None)
         values = _addresses(attributes.values())
-        start = slot_values(item)
+        start = _start_of_attributes(item, values, self.refs)
         end = start + len(values)
         found = Counter(self.refs[start:end])
         assert found == Counter(values), f"attributes of {type(item)} are not where they should be"
