@@ -5,6 +5,7 @@ dump is there: to name attributes that an instance keeps without a dict, the dic
 """
 
 import array
+import builtins
 import collections
 import ctypes
 import gc
@@ -19,13 +20,15 @@ INLINE_VALUES = 1 << 2
 HAVE_GC = 1 << 14
 WORD = ctypes.sizeof(ctypes.c_void_p)
 GC_HEADER = 2 * WORD
+DICTS = (dict, *(getattr(builtins, name) for name in ["frozendict"] if hasattr(builtins, name)))
 #: Where a type has its `tp_traverse`.
 TRAVERSE = 23 * WORD
 
 # Makes an instance's dict without asking the instance, whatever its class has put in the way.
 _make_dict = ctypes.pythonapi.PyObject_GenericGetDict
 _make_dict.restype = ctypes.py_object
-_make_dict.argtypes = [ctypes.py_object, ctypes.c_void_p]
+# By address, because an instance of `ctypes.py_object` would stand for what it holds.
+_make_dict.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 
 
 def _word(address):
@@ -110,12 +113,17 @@ def _addresses(items):
     return array.array("Q", map(id, items))
 
 
+def _dict_kind(item):
+    """`dict` or from 3.15 on `frozendict`, if that is what an object is or derives from; else None."""
+    return next((kind for kind in DICTS if issubclass(type(item), kind)), None)
+
+
 def _pairs(dictionary):
-    return _addresses(part for pair in dict.items(dictionary) for part in pair)
+    return _addresses(part for pair in _dict_kind(dictionary).items(dictionary) for part in pair)
 
 
 def _without_dict_part(item, entries, visited):
-    """What the traverse of a subclass of dict visits beside the entries, which come last: values, often keys too.
+    """What the traverse of a subclass of a dict visits beside the entries, which come last: values, often keys too.
 
     That of an `OrderedDict` visits each key once more, for its nodes refer to them: a line has each key once.
     """
@@ -173,7 +181,7 @@ class Sighting:
         made = dict_of_values(item)
         # Its address and how many values it has.
         self.made = None if made is None else (id(made), len(made))
-        self.entries = _pairs(item) if issubclass(type(item), dict) else None
+        self.entries = _pairs(item) if _dict_kind(item) else None
 
     def __eq__(self, other):
         return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
@@ -187,7 +195,7 @@ class Expected:
     def __init__(self, item, seen):
         self.refs = seen.visited[:]
         self.size = seen.size
-        if type(item) is dict:
+        if type(item) in DICTS:
             self.refs = array.array("Q")
         elif seen.entries is not None:
             self.refs = _without_dict_part(item, seen.entries, seen.visited)
@@ -206,7 +214,7 @@ class Expected:
 
     def _name_attributes(self, item, seen):
         prefix = _byte(seen.inline - 1)
-        attributes = _make_dict(item, None)
+        attributes = _make_dict(id(item), None)
         values = _addresses(attributes.values())
         start = _start_of_attributes(item, values, self.refs)
         end = start + len(values)
@@ -240,8 +248,9 @@ def reachable(start):
     while pending:
         item = pending.pop()
         neighbours = gc.get_referents(item)
-        if issubclass(type(item), dict):
-            neighbours.extend(dict.keys(item))
+        kind = _dict_kind(item)
+        if kind:
+            neighbours.extend(kind.keys(item))
         neighbours.append(type(item))
         made = dict_of_values(item)
         if made is not None:
