@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::cpython::gc::Lists;
 use crate::cpython::runtime::Signals;
 use crate::problem::Problem;
 use crate::snapshot::{self, Request, Target};
@@ -200,6 +201,14 @@ pub fn layout() -> Vec<(&'static str, &'static str, usize)> {
 #[pyfunction(name = "_forget_layouts")]
 pub fn forget_layouts() {
     cpython::layout::FORGOTTEN.store(true, Relaxed);
+}
+
+/// What the collector's lists are when its first one begins at `young` and the permanent one is `frozen` long: addresses
+/// of objects, list by list; `None` where no known layout fits. For the tests, which build such lists in memory of theirs.
+#[pyfunction(name = "_collector_lists")]
+pub fn collector_lists(_py: Python<'_>, young: usize, frozen: usize) -> Option<Vec<Vec<usize>>> {
+    // SAFETY: a test's word; no other caller exists. Nobody changes the lists while this thread has the GIL.
+    unsafe { Lists::at(young, frozen) }.map(|lists| lists.addresses().into())
 }
 
 /// The interpreter is going (`atexit`).

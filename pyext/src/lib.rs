@@ -37,6 +37,7 @@ fn heapsee_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ));
     }
     cpython::sizeof::calibrate(module.py())?;
+    cpython::inline_values::calibrate(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DumpError", module.py().get_type::<api::DumpError>())?;
     module.add_function(wrap_pyfunction!(api::install, module)?)?;
@@ -52,6 +53,7 @@ fn heapsee_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::dump_reachable, module)?)?;
     module.add_function(wrap_pyfunction!(api::layout, module)?)?;
     module.add_function(wrap_pyfunction!(api::forget_layouts, module)?)?;
+    module.add_function(wrap_pyfunction!(api::collector_lists, module)?)?;
     module.add_function(wrap_pyfunction!(api::shut_down, module)?)?;
     module.add_function(wrap_pyfunction!(api::fork_begins, module)?)?;
     module.add_function(wrap_pyfunction!(api::fork_is_over, module)?)?;

@@ -8,6 +8,7 @@ import types
 
 import pytest
 import truth_zoo
+from truth_reference import DICTS
 from truth_support import LINE, dump
 
 # Runs on the oracle: meliae's lines of strings and bytes, and what its loader makes of a dump in both of its modes.
@@ -114,7 +115,7 @@ def value_of(item):
 
 
 HAS_NAME = (types.ModuleType, types.FunctionType)
-HAS_LEN = (str, bytes, tuple, list, set, frozenset, dict)
+HAS_LEN = (str, bytes, tuple, list, set, frozenset, *DICTS)
 HAS_VALUE = (str, bytes, int, types.FrameType)
 
 
@@ -143,7 +144,7 @@ def test_keys_are_those_alone(found):
         extra = line.keys() - keys
         if line["type"] in ("float", "complex", "NoneType", "cell", "code", "method", "weakref", "bytearray"):
             assert extra == set()
-        if line["type"] in ("list", "tuple", "set", "frozenset", "dict"):
+        if line["type"] in ("list", "tuple", "set", "frozenset", "dict", "frozendict"):
             assert extra == {"len"}
         if line["type"] in ("str", "bytes"):
             assert extra == {"len", "value"}

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -47,7 +48,9 @@ def offsets(tmp_path_factory):
     )
     (directory / "layout.c").write_text(source)
     include = sysconfig.get_path("include")
-    command = ["cc", "-w", f"-I{include}", f"-I{include}/internal", "-o", directory / "layout", directory / "layout.c"]
+    # The folder above is where Debian's `pyconfig.h` looks for the one of the machine.
+    folders = [f"-I{folder}" for folder in (include, f"{include}/internal", Path(include).parent)]
+    command = ["cc", "-w", *folders, "-o", directory / "layout", directory / "layout.c"]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, f"the headers of this CPython do not compile:\n{made.stderr}"
     return [int(line) for line in subprocess.check_output([directory / "layout"], text=True).split()]

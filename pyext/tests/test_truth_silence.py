@@ -6,6 +6,7 @@ The process walks its own heap here (``inline``), so that whatever the walk does
 import gc
 import os
 import sys
+from functools import partial
 
 import pytest
 import truth_zoo
@@ -16,14 +17,19 @@ from heapsee import _heapsee
 
 
 @pytest.fixture
-def walk(tmp_path):
-    """Has this process walk its own heap, by one call of a function written in C."""
+def descriptor(tmp_path):
+    """Where a walk of this process by itself may write to."""
     heapsee.install_memory_dumper(directory=tmp_path, mode="inline", chain=True)
     with open(tmp_path / "lines", "wb") as file:
-        descriptor = file.fileno()
-        yield lambda: _heapsee.dump_to_file(descriptor)
+        yield file.fileno()
         assert file.seek(0, os.SEEK_END) > 1_000_000, "nothing was dumped"
     heapsee.uninstall_memory_dumper()
+
+
+@pytest.fixture
+def walk(descriptor):
+    """Has this process walk its own heap, by one call of a function written in C."""
+    return lambda: _heapsee.dump_to_file(descriptor)
 
 
 @pytest.fixture
@@ -64,21 +70,26 @@ def test_no_python_function_runs(walk):
 
 
 @pytest.mark.usefixtures("zoo")
-def test_nothing_is_collected(walk):
-    """Up to 3.11 the collector may begin whenever an object is made. From 3.12 on it waits for Python code to run."""
+def test_nothing_is_collected(descriptor):
+    """Up to 3.11 the collector may begin whenever an object is made. From 3.12 on it waits for Python code to run.
+
+    So none runs between the steps: C code calls one after the other.
+    """
     phases = []
     thresholds = gc.get_threshold()
-    gc.collect()
+    phases_so_far = partial(phases.copy)
+    walk = partial(_heapsee.dump_to_file, descriptor)
+    steps = [partial(gc.set_threshold, 1), walk, phases_so_far, partial(gc.set_threshold, *thresholds)]
+    gc.set_threshold(0)
     gc.callbacks.append(lambda phase, _: phases.append(phase))
-    gc.set_threshold(1)
     try:
-        phases.clear()
-        walk()
-        during = phases[:]
+        _, _, during, _ = map(partial.__call__, steps)
+        gc.collect()
     finally:
         gc.set_threshold(*thresholds)
         gc.callbacks.pop()
     assert during == []
+    assert phases_so_far() != [], "the collector would have said so"
 
 
 def test_the_collector_is_as_it_was(walk):

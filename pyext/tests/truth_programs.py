@@ -3,6 +3,7 @@
 A seed says everything: on one CPython, the same seed makes the same program. What a program makes stays as it is.
 """
 
+import builtins
 import collections
 import contextlib
 import functools
@@ -11,7 +12,8 @@ import types
 import weakref
 
 NAMES = [f"name_{number}" for number in range(8)] + ["_private", "été", "\u4e2d", "x" * 120]
-FIXED = (int, tuple, bytes)
+FROZENDICT = [getattr(builtins, name) for name in ["frozendict"] if hasattr(builtins, name)]
+FIXED = (int, tuple, bytes, *FROZENDICT)
 EXTENSIBLE = (object, str, list, dict, set, frozenset, float, complex, bytearray, Exception, types.SimpleNamespace)
 STRANGE = (collections.deque, collections.OrderedDict, collections.defaultdict, types.ModuleType, functools.partial)
 ARGUMENTS = {
@@ -23,6 +25,7 @@ ARGUMENTS = {
     collections.defaultdict: (list,),
     tuple: ((1, None, "a"),),
     bytes: (b"content",),
+    **{kind: ({"a": [], 2: None, "b": "c"},) for kind in FROZENDICT},
 }
 STEPS = 60
 

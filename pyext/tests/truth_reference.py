@@ -5,6 +5,7 @@ dump is there: to name attributes that an instance keeps without a dict, the dic
 """
 
 import array
+import builtins
 import collections
 import ctypes
 import gc
@@ -19,11 +20,15 @@ INLINE_VALUES = 1 << 2
 HAVE_GC = 1 << 14
 WORD = ctypes.sizeof(ctypes.c_void_p)
 GC_HEADER = 2 * WORD
+DICTS = (dict, *(getattr(builtins, name) for name in ["frozendict"] if hasattr(builtins, name)))
+#: Where a type has its `tp_traverse`.
+TRAVERSE = 23 * WORD
 
 # Makes an instance's dict without asking the instance, whatever its class has put in the way.
 _make_dict = ctypes.pythonapi.PyObject_GenericGetDict
 _make_dict.restype = ctypes.py_object
-_make_dict.argtypes = [ctypes.py_object, ctypes.c_void_p]
+# By address, because an instance of `ctypes.py_object` would stand for what it holds.
+_make_dict.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 
 
 def _word(address):
@@ -55,7 +60,7 @@ def inline_array(item):
 def dict_of_values(item):
     """The dict that was made of attributes which an instance still keeps itself (from 3.13 on); None if there is none.
 
-    The instance holds it, but its traverse visits the values instead.
+    The instance holds it; its traverse visits it, or in older releases the values instead.
     """
     kind = type(item)
     if sys.version_info < (3, 13) or not kind.__flags__ & INLINE_VALUES:
@@ -86,17 +91,39 @@ def slot_values(item):
     return count
 
 
+def _start_of_attributes(item, values, visited):
+    """Where among what a traverse has visited the values of an instance's attributes stand.
+
+    That of a class made by a `class` statement visits its slots, the attributes, and then leaves the rest to that of its
+    base. A base made in C that has attributes visits them itself, wherever it likes.
+    """
+    kind, own = type(item), _word(id(Sighting) + TRAVERSE)
+    while _word(id(kind) + TRAVERSE) == own and kind.__base__ is not object:
+        kind = kind.__base__
+    is_made_in_c = _word(id(kind) + TRAVERSE) != own
+    if not (is_made_in_c and kind.__flags__ & MANAGED_DICT):
+        return slot_values(item)
+    wanted = Counter(values)
+    starts = range(len(visited) - len(values), -1, -1)
+    return next((start for start in starts if Counter(visited[start : start + len(values)]) == wanted), 0)
+
+
 def _addresses(items):
     """As an array: numbers in a list would be objects, a million more in the dump."""
     return array.array("Q", map(id, items))
 
 
+def _dict_kind(item):
+    """`dict` or from 3.15 on `frozendict`, if that is what an object is or derives from; else None."""
+    return next((kind for kind in DICTS if issubclass(type(item), kind)), None)
+
+
 def _pairs(dictionary):
-    return _addresses(part for pair in dict.items(dictionary) for part in pair)
+    return _addresses(part for pair in _dict_kind(dictionary).items(dictionary) for part in pair)
 
 
 def _without_dict_part(item, entries, visited):
-    """What the traverse of a subclass of dict visits beside the entries, which come last: values, often keys too.
+    """What the traverse of a subclass of a dict visits beside the entries, which come last: values, often keys too.
 
     That of an `OrderedDict` visits each key once more, for its nodes refer to them: a line has each key once.
     """
@@ -125,6 +152,23 @@ def size(item):
     return next(fitting)(item) + (GC_HEADER if flags & HAVE_GC else 0) + (2 * WORD if flags & managed else 0)
 
 
+class _WithDict:
+    """Told before the dump what traverses visit of an instance whose attributes have been made a dict."""
+
+    def __init__(self):
+        self.attribute = []
+
+
+def _traverse_visits_dict():
+    """Whether it is that dict; if not, it is the attributes' values. Releases of one minor version differ."""
+    item = _WithDict()
+    made = item.__dict__
+    return any(referent is made for referent in gc.get_referents(item))
+
+
+TRAVERSE_VISITS_DICT = _traverse_visits_dict()
+
+
 class Sighting:
     """An object as it is before the dump."""
 
@@ -137,7 +181,7 @@ class Sighting:
         made = dict_of_values(item)
         # Its address and how many values it has.
         self.made = None if made is None else (id(made), len(made))
-        self.entries = _pairs(item) if issubclass(type(item), dict) else None
+        self.entries = _pairs(item) if _dict_kind(item) else None
 
     def __eq__(self, other):
         return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
@@ -151,7 +195,7 @@ class Expected:
     def __init__(self, item, seen):
         self.refs = seen.visited[:]
         self.size = seen.size
-        if type(item) is dict:
+        if type(item) in DICTS:
             self.refs = array.array("Q")
         elif seen.entries is not None:
             self.refs = _without_dict_part(item, seen.entries, seen.visited)
@@ -159,6 +203,8 @@ class Expected:
             self._name_attributes(item, seen)
         if seen.made:
             address, count = seen.made
+            if TRAVERSE_VISITS_DICT:
+                count = 1
             start = slot_values(item)
             self.refs[start : start + count] = array.array("Q", [address])
         if seen.entries is not None:
@@ -168,9 +214,9 @@ class Expected:
 
     def _name_attributes(self, item, seen):
         prefix = _byte(seen.inline - 1)
-        attributes = _make_dict(item, None)
+        attributes = _make_dict(id(item), None)
         values = _addresses(attributes.values())
-        start = slot_values(item)
+        start = _start_of_attributes(item, values, self.refs)
         end = start + len(values)
         found = Counter(self.refs[start:end])
         assert found == Counter(values), f"attributes of {type(item)} are not where they should be"
@@ -202,8 +248,9 @@ def reachable(start):
     while pending:
         item = pending.pop()
         neighbours = gc.get_referents(item)
-        if issubclass(type(item), dict):
-            neighbours.extend(dict.keys(item))
+        kind = _dict_kind(item)
+        if kind:
+            neighbours.extend(kind.keys(item))
         neighbours.append(type(item))
         made = dict_of_values(item)
         if made is not None:

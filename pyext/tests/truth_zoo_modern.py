@@ -9,6 +9,8 @@ import contextvars
 import sys
 import types
 
+import truth_zoo_newest
+
 SOURCES = {
     (3, 10): """
 import typing
@@ -146,7 +148,7 @@ made = {
 def modern():
     """What this CPython's syntax and library have that the oldest do not."""
     made = {}
-    for version, source in SOURCES.items():
+    for version, source in {**SOURCES, **truth_zoo_newest.SOURCES}.items():
         if sys.version_info >= version:
             # A module: classes and their type parameters look for the one they are of.
             module = types.ModuleType(f"modern_{version[1]}")

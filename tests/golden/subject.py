@@ -81,7 +81,7 @@ def zoo():  # type: () -> object
     """One of each kind."""
     itself = []  # type: list[object]
     itself.append(itself)
-    return {
+    made = {
         "ascii": 'plain, with "quotes", a back\\slash and a /',
         "control": "tab\tline\nnul\0del\x7f",
         "latin": text("\u00e9\u00ff"),
@@ -105,6 +105,10 @@ def zoo():  # type: () -> object
         "class": type("Made", (Block,), {"__doc__": "at run time"}),
         text("schl\u00fcssel"): "under a key that is not ASCII",
     }
+    frozendict = getattr(sys.modules.get("builtins"), "frozendict", None)
+    if frozendict:
+        made["frozendict"] = frozendict(a=["in a frozendict"], b=frozendict({1: (2,)}))
+    return made
 
 
 def build():  # type: () -> None

@@ -1,4 +1,6 @@
-//! `dictobject.h`: the entries of a dict, whatever its table's shape.
+//! `dictobject.h`: the entries of a dict, whatever its table's shape; from 3.15 on also those of a `frozendict`.
+//!
+//! Wherever this module says dict it means both: their structures begin alike, and CPython's functions take either.
 
 use pyo3::ffi;
 
@@ -30,7 +32,17 @@ pub fn len(dict: Object<'_>) -> u64 {
 /// What a dict's own traverse visits of `dict`: what a subclass's traverse visits as its base's part.
 pub fn traverse_as_dict<'h>(dict: Object<'h>, found: &mut Vec<Object<'h>>) {
     // SAFETY: reading a static type's function.
-    if let Some(traverse) = unsafe { ffi::PyDict_Type.tp_traverse } {
+    let traverse = unsafe { (*base(dict)).tp_traverse };
+    if let Some(traverse) = traverse {
         dict.traverse_with(traverse, found);
     }
+}
+
+/// Which of CPython's own types `dict` is an instance of.
+fn base(_dict: Object<'_>) -> *mut ffi::PyTypeObject {
+    #[cfg(Py_3_15)]
+    if _dict.ty().derives_from_frozendict() {
+        return &raw mut ffi::PyFrozenDict_Type;
+    }
+    &raw mut ffi::PyDict_Type
 }

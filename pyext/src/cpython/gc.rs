@@ -3,7 +3,7 @@
 //! A tracked object has a header of two words before it, which links it into the list of its generation. The lists'
 //! heads lie in the interpreter's state, at an offset that differs between versions and builds. It need not be known:
 //! a newly tracked object is the last of the young list, so its next is that list's head, and the others follow at
-//! fixed distances.
+//! distances that are one of two.
 
 use std::mem::offset_of;
 
@@ -11,6 +11,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use super::peek;
 use super::{Object, StillHeap};
 
 /// `PyGC_Head`. The low two bits of both words are the collector's flags.
@@ -29,32 +30,32 @@ struct Generation {
 }
 
 /// The start of what `struct _gc_runtime_state` has from its first generation on, up to 3.13.
-#[cfg(not(Py_3_14))]
 #[repr(C)]
-struct Generations {
+struct Apart {
     generations: [Generation; 3],
     generation0: usize,
     permanent: Generation,
 }
 
-/// The same in 3.14: young, two spaces of the old one, permanent.
-#[cfg(Py_3_14)]
+/// The same from 3.14 on. The three are generations again from 3.14.5 on; before, they were young and two spaces of the
+/// old. An object is in one of them in either case, and new ones go to the first.
 #[repr(C)]
-struct Generations {
+struct InARow {
     generations: [Generation; 3],
     permanent: Generation,
 }
 
 /// The layouts above for [`super::layout`]; those of the collector's state count from its first generation on.
 pub(super) fn layout() -> impl Iterator<Item = (&'static str, &'static str, usize)> {
+    let permanent = if cfg!(Py_3_14) { offset_of!(InARow, permanent) } else { offset_of!(Apart, permanent) };
     [
         ("PyGC_Head", "_gc_next", offset_of!(Head, next)),
         ("PyGC_Head", "_gc_prev", offset_of!(Head, prev)),
         ("struct gc_generation", "threshold", offset_of!(Generation, threshold)),
         ("struct gc_generation", "count", offset_of!(Generation, count)),
         #[cfg(not(Py_3_14))]
-        ("struct _gc_runtime_state", "generation0", offset_of!(Generations, generation0)),
-        ("struct _gc_runtime_state", "permanent_generation", offset_of!(Generations, permanent)),
+        ("struct _gc_runtime_state", "generation0", offset_of!(Apart, generation0)),
+        ("struct _gc_runtime_state", "permanent_generation", permanent),
     ]
     .into_iter()
 }
@@ -75,48 +76,28 @@ impl Lists {
         let header = newest.as_ptr().addr().checked_sub(HEAD_SIZE)?;
         // SAFETY: a list was just made, so it is tracked and has a header.
         let young = unsafe { (*(header as *const Head)).next } & !FLAGS;
-        let base = young as *const Generations;
-        if young == 0 || !base.is_aligned() {
+        let frozen = py.import("gc").and_then(|gc| gc.call_method0("get_freeze_count")?.extract()).ok()?;
+        // SAFETY: what was just tracked is the last of the young list, and its next is that list's head.
+        unsafe { Lists::at(young, frozen) }
+    }
+
+    /// The lists of a collector whose young list's head is at `young`, if they hold together and the permanent one is
+    /// `frozen` long. Which layout it is does not go by the version that this was built for: an extension built for one
+    /// release runs on the others of that minor version, and the collector has changed between them.
+    ///
+    /// # Safety
+    /// `young` is the head of a collector's first generation, and its lists hold still.
+    pub unsafe fn at(young: usize, frozen: usize) -> Option<Lists> {
+        if young == 0 || !young.is_multiple_of(align_of::<Apart>()) {
             return None;
         }
-        // SAFETY: the young list's head is the first generation of the collector's state; what follows it there is
-        // part of the same structure in every version, so it may be read, and is trusted only after the check below.
-        let lists = unsafe {
-            #[cfg(not(Py_3_14))]
-            if (*base).generation0 != young {
-                return None;
-            }
-            Lists {
-                heads: [
-                    young,
-                    (&raw const (*base).generations[1].head).addr(),
-                    (&raw const (*base).generations[2].head).addr(),
-                    (&raw const (*base).permanent.head).addr(),
-                ],
-            }
-        };
-        lists.hold_together(py).then_some(lists)
-    }
-
-    /// Whether each head is linked from both sides, and the permanent list is as long as `gc.get_freeze_count()` says.
-    fn hold_together(&self, py: Python<'_>) -> bool {
-        let linked = self.heads.iter().all(|&head| {
-            // SAFETY: `find` reads only from the collector's state; the links of a true head are headers. A false
-            // one is caught by the first test that differs: its words must point to headers that point back.
-            unsafe {
-                let Head { next, prev } = *(head as *const Head);
-                let (next, prev) = (next & !FLAGS, prev & !FLAGS);
-                next != 0
-                    && prev != 0
-                    && (*(next as *const Head)).prev & !FLAGS == head
-                    && (*(prev as *const Head)).next & !FLAGS == head
-            }
-        });
-        linked && self.freeze_count(py).is_ok_and(|count| count == self.list(self.heads[3]).count())
-    }
-
-    fn freeze_count(&self, py: Python<'_>) -> PyResult<usize> {
-        py.import("gc")?.call_method0("get_freeze_count")?.extract()
+        // In a row, that word would lead to a frozen object or to the permanent list's own head.
+        let is_apart = word(young + offset_of!(Apart, generation0)) == Some(young);
+        let permanent = if is_apart { offset_of!(Apart, permanent) } else { offset_of!(InARow, permanent) };
+        let generation = |i: usize| young + i * size_of::<Generation>();
+        let lists = Lists { heads: [generation(0), generation(1), generation(2), young + permanent] };
+        let holds = lists.heads.into_iter().all(is_linked) && frozen == lists.list(lists.heads[3]).count();
+        holds.then_some(lists)
     }
 
     /// Every object in the lists.
@@ -128,13 +109,41 @@ impl Lists {
             .filter_map(|header| unsafe { Object::from_ptr(heap, (header + HEAD_SIZE) as *mut ffi::PyObject) })
     }
 
+    /// Where the objects of each list lie, for [`crate::api`]'s tests.
+    pub fn addresses(&self) -> [Vec<usize>; 4] {
+        self.heads.map(|head| self.list(head).map(|header| header + HEAD_SIZE).collect())
+    }
+
     /// The headers of one list.
     fn list(&self, head: usize) -> impl Iterator<Item = usize> + use<> {
         let mut at = head;
         std::iter::from_fn(move || {
-            // SAFETY: starts at a head that `find` has checked and follows the links of a list that holds still.
+            // SAFETY: starts at a head that `at` has checked and follows the links of a list that holds still.
             at = unsafe { (*(at as *const Head)).next } & !FLAGS;
             (at != head && at != 0).then_some(at)
         })
+    }
+}
+
+/// Whether the head is linked from both sides.
+fn is_linked(head: usize) -> bool {
+    let links =
+        |at: usize| Some((word(at + offset_of!(Head, next))? & !FLAGS, word(at + offset_of!(Head, prev))? & !FLAGS));
+    links(head).is_some_and(|(next, prev)| {
+        links(next).is_some_and(|(_, back)| back == head) && links(prev).is_some_and(|(on, _)| on == head)
+    })
+}
+
+/// The word at an address that may be none: of a collector that nobody has seen yet, what is taken for a list may be
+/// anything.
+fn word(address: usize) -> Option<usize> {
+    if !address.is_multiple_of(align_of::<usize>()) {
+        return None;
+    }
+    match peek::word_at(address as u64) {
+        Ok(word) => word.and_then(|word| usize::try_from(word).ok()),
+        // SAFETY: where the kernel lets nobody look, the collector's state and what its heads lead to are believed to be
+        // where they are in every release that has been seen: there it is memory of this process.
+        Err(peek::Refused) => Some(unsafe { *(address as *const usize) }),
     }
 }

@@ -6,6 +6,8 @@
 //! * 3.12: one pointer three words before the object, tagged in its low bit when it is the array's;
 //! * 3.13: in the object itself, behind its structure, with a header; the dict's pointer three words before it.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
@@ -42,6 +44,10 @@ pub(super) struct Values {
     pub(super) valid: u8,
     pub(super) values: [*mut ffi::PyObject; 0],
 }
+
+/// Whether this interpreter's traverse of an instance whose values have been made a dict visits that dict. Releases of one
+/// minor version differ: see [`calibrate`].
+static TRAVERSE_VISITS_DICT: AtomicBool = AtomicBool::new(cfg!(Py_3_14));
 
 /// `DictKeysKind`: keys shared by instances.
 const SPLIT: u8 = 2;
@@ -155,15 +161,18 @@ impl<'h> InlineValues<'h> {
     }
 
     /// The dict that has been made of the values, if one has: it holds them for as long as both live, and the object
-    /// holds it. A traverse visits the values and not the dict.
+    /// holds it.
     pub fn dict(&self) -> Option<Object<'h>> {
         self.dict
     }
 
-    /// The values, in the order in which a traverse visits them.
-    pub fn in_traverse_order(&self) -> impl Iterator<Item = Object<'h>> {
+    /// What a traverse visits for the attributes, in its order: the values, or in newer releases the dict that has been
+    /// made of them.
+    pub fn as_traversed(&self) -> impl Iterator<Item = Object<'h>> {
+        let dict = self.dict.filter(|_| TRAVERSE_VISITS_DICT.load(Relaxed));
+        let values = if dict.is_some() { 0 } else { self.capacity };
         // SAFETY: within the array, whose values the owner keeps alive.
-        (0..self.capacity).filter_map(|i| unsafe { self.owner.field(*self.values.add(i)) })
+        dict.into_iter().chain((0..values).filter_map(|i| unsafe { self.owner.field(*self.values.add(i)) }))
     }
 
     /// Names and values, in the order in which the attributes were first assigned.
@@ -212,10 +221,9 @@ unsafe fn entries(keys: *const Keys) -> *const UnicodeEntry {
 /// # Errors
 /// A class or its instance cannot be made.
 pub fn fit(py: Python<'_>) -> PyResult<bool> {
-    let class = py.get_type::<PyType>().call1(("Probe", (), pyo3::types::PyDict::new(py)))?;
-    let instance = class.call0()?;
     let expected = [("second", PyList::empty(py)), ("first", PyList::empty(py))]
         .map(|(name, value)| (PyString::intern(py, name), value));
+    let instance = probe(py)?;
     for (name, value) in &expected {
         instance.setattr(name, value)?;
     }
@@ -226,4 +234,29 @@ pub fn fit(py: Python<'_>) -> PyResult<bool> {
         unsafe { Object::from_ptr(&heap, instance.as_ptr()) }.and_then(|object| object.inline_values(object.ty()));
     let pairs = values.iter().flat_map(InlineValues::pairs).map(|(name, value)| (name.as_ptr(), value.as_ptr()));
     Ok(pairs.eq(expected.iter().map(|(name, value)| (name.as_ptr(), value.as_ptr()))))
+}
+
+/// Asks this interpreter what its release does where releases differ: what a traverse visits of an instance whose
+/// attributes have been made a dict.
+///
+/// # Errors
+/// A class or its instance cannot be made.
+pub fn calibrate(py: Python<'_>) -> PyResult<()> {
+    let instance = probe(py)?;
+    instance.setattr("attribute", PyList::empty(py))?;
+    let dict = instance.getattr("__dict__")?;
+    // SAFETY: the GIL is held, and nothing below runs Python code.
+    let heap = unsafe { StillHeap::assume() };
+    let mut found = Vec::new();
+    // SAFETY: the instance lives.
+    if let Some(object) = unsafe { Object::from_ptr(&heap, instance.as_ptr()) } {
+        object.traverse(&mut found);
+    }
+    TRAVERSE_VISITS_DICT.store(found.iter().any(|referent| referent.as_ptr() == dict.as_ptr()), Relaxed);
+    Ok(())
+}
+
+/// An instance of an ordinary class.
+fn probe(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.get_type::<PyType>().call1(("Probe", (), pyo3::types::PyDict::new(py)))?.call0()
 }

@@ -127,8 +127,8 @@ impl RootDicts {
 impl IdentAt {
     /// Looks for this thread's own id in its own thread state.
     fn find(py: Python<'_>) -> Option<IdentAt> {
-        /// The structure is longer than that in every version.
-        const WORDS: usize = 24;
+        /// The structure is longer than that in every version, and has both ids well before.
+        const WORDS: usize = 32;
         let ident: usize = py.import("threading").ok()?.call_method0("get_ident").ok()?.extract().ok()?;
         // SAFETY: the GIL is held; the first words of the present thread's state may be read.
         let words = unsafe { std::slice::from_raw_parts(ffi::PyThreadState_Get().cast::<usize>(), WORDS) };

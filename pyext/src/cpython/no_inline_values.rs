@@ -16,6 +16,15 @@ pub fn fit(_py: Python<'_>) -> PyResult<bool> {
     Ok(true)
 }
 
+/// Nothing to be asked: all releases do the same.
+///
+/// # Errors
+/// None.
+#[expect(clippy::unnecessary_wraps, reason = "later versions look at an instance")]
+pub fn calibrate(_py: Python<'_>) -> PyResult<()> {
+    Ok(())
+}
+
 /// The names that instances share are in their dicts' keys, which are not looked at here.
 pub fn shared_names<'h>(_ty: TypeObject<'h>) -> std::iter::Empty<Object<'h>> {
     std::iter::empty()
@@ -42,8 +51,8 @@ impl<'h> InlineValues<'h> {
         match self.0 {}
     }
 
-    /// The values, in the order in which a traverse visits them.
-    pub fn in_traverse_order(&self) -> std::iter::Empty<Object<'h>> {
+    /// What a traverse visits for the attributes, in its order.
+    pub fn as_traversed(&self) -> std::iter::Empty<Object<'h>> {
         match self.0 {}
     }
 

@@ -33,10 +33,21 @@ pub fn type_at(address: u64) -> Seen {
 }
 
 /// The kernel does not let us look at anything.
-struct Refused;
+#[derive(Debug)]
+pub struct Refused;
+
+/// The word at `address`; `None` if there is no memory.
+///
+/// # Errors
+/// The kernel does not let us look.
+pub fn word_at(address: u64) -> Result<Option<u64>, Refused> {
+    let mut bytes = [0; 8];
+    let n = read(address, &mut bytes)?;
+    Ok((n == bytes.len()).then(|| u64::from_ne_bytes(bytes)))
+}
 
 fn look(address: u64) -> Result<Seen, Refused> {
-    let field = |of: u64, offset: usize| word(of.wrapping_add(offset as u64));
+    let field = |of: u64, offset: usize| word_at(of.wrapping_add(offset as u64));
     let (Some(metatype), Some(name), Some(flags)) = (
         field(address, offset_of!(ffi::PyObject, ob_type))?,
         field(address, offset_of!(ffi::PyTypeObject, tp_name))?,
@@ -58,12 +69,6 @@ fn look(address: u64) -> Result<Seen, Refused> {
         }
         _ => Seen::Nonsense,
     })
-}
-
-fn word(address: u64) -> Result<Option<u64>, Refused> {
-    let mut bytes = [0; 8];
-    let n = read(address, &mut bytes)?;
-    Ok((n == bytes.len()).then(|| u64::from_ne_bytes(bytes)))
 }
 
 /// A C string; its length is not known, so it is read up to where readable memory ends, if it does not end before.

@@ -74,7 +74,11 @@ mod version {
     use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
     /// See above.
-    pub const MAIN_THREAD: Option<usize> = if cfg!(Py_3_14) { None } else { Some(656) };
+    pub const MAIN_THREAD: Option<usize> = Some(match () {
+        () if cfg!(Py_3_15) => 960,
+        () if cfg!(Py_3_14) => 832,
+        () => 656,
+    });
     /// `_PY_SIGNALS_PENDING_BIT`
     const SIGNALS_PENDING: usize = 1 << 1;
 

@@ -3,7 +3,8 @@
 //! Much of CPython's API reads the present thread state. A thread without the GIL has none, and may not ask for one; in
 //! a forked copy of a process whose GIL could not be had, its only thread has to be given one all the same. Up to 3.11
 //! a global says which is present, and `PyThreadState_Swap` sets it. From 3.12 a thread-local variable does, and the
-//! function waits for the GIL: so the variable's place is found by looking, and set directly.
+//! function waits for the GIL: so the variable's place is found by looking, and set directly. From 3.15 a second variable
+//! says which interpreter is the present one, and most of CPython reads that; it is found and set in the same way.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -12,14 +13,18 @@ use pyo3::prelude::*;
 #[derive(Clone, Copy)]
 pub struct Variable {
     #[cfg(Py_3_12)]
-    offset: usize,
+    state: usize,
+    #[cfg(Py_3_15)]
+    interpreter: usize,
 }
 
 /// The present thread's variable.
 #[derive(Clone, Copy)]
 pub struct Place {
     #[cfg(Py_3_12)]
-    word: *mut usize,
+    state: *mut usize,
+    #[cfg(Py_3_15)]
+    interpreter: *mut usize,
 }
 
 #[cfg(not(Py_3_12))]
@@ -52,29 +57,42 @@ impl Place {
 #[cfg(Py_3_12)]
 impl Variable {
     /// Looks for the present thread state among the thread-local variables of the module that CPython is in: the word
-    /// that holds it with the GIL, and does not without.
+    /// that holds it with the GIL, and does not without. In the same way for the interpreter.
     pub fn find(py: Python<'_>) -> Option<Variable> {
         // SAFETY: the GIL is held.
         let state = unsafe { ffi::PyThreadState_Get() }.addr();
-        let words = tls::block()?.words();
-        // SAFETY: the words are this thread's own.
-        let holding = |at: &usize| unsafe { words.start.wrapping_add(*at).read_volatile() } == state;
-        let found: Vec<usize> = (0..words.len).filter(holding).collect();
-        let (start, len) = (words.start.addr(), words.len);
-        let cleared = py.detach(|| {
-            // SAFETY: as above, and still this thread.
-            let holding = |at: &usize| unsafe { (start as *const usize).add(*at).read_volatile() } == state;
-            (0..len).filter(|at| !holding(at)).collect::<Vec<usize>>()
-        });
-        let mut both = found.into_iter().filter(|at| cleared.contains(at));
-        let offset = both.next()?;
-        both.next().is_none().then_some(Variable { offset })
+        Some(Variable {
+            state: find_word(py, state)?,
+            #[cfg(Py_3_15)]
+            // SAFETY: the GIL is held.
+            interpreter: find_word(py, unsafe { ffi::PyInterpreterState_Get() }.addr())?,
+        })
     }
 
     /// The variable of the present thread. Takes the loader's lock: not for a forked copy.
     pub fn of_this_thread(self) -> Option<Place> {
         let words = tls::block()?.words();
-        (self.offset < words.len).then(|| Place { word: words.start.wrapping_add(self.offset).cast_mut() })
+        let place = |word: usize| (word < words.len).then(|| words.start.wrapping_add(word).cast_mut());
+        Some(Place {
+            state: place(self.state)?,
+            #[cfg(Py_3_15)]
+            interpreter: place(self.interpreter)?,
+        })
+    }
+}
+
+/// The one thread-local word that is `value` while this thread has the GIL, and something else while it has not.
+#[cfg(Py_3_12)]
+fn find_word(py: Python<'_>, value: usize) -> Option<usize> {
+    let words = tls::block()?.words();
+    let (start, len) = (words.start.addr(), words.len);
+    // SAFETY: the words are this thread's own, and it reads them itself.
+    let holding = |at: &usize| unsafe { (start as *const usize).add(*at).read_volatile() } == value;
+    let mut found: Vec<usize> = (0..len).filter(holding).collect();
+    py.detach(|| found.retain(|at| !holding(at)));
+    match found[..] {
+        [one] => Some(one),
+        _ => None,
     }
 }
 
@@ -86,8 +104,12 @@ impl Place {
     /// This is a forked copy with one thread, the copy of the one that the place was looked up for; `state` is one of
     /// its interpreter's.
     pub unsafe fn set(self, state: *mut ffi::PyThreadState) {
-        // SAFETY: `find` has seen that this word is where CPython keeps it; the thread is the same (the caller).
-        unsafe { self.word.write_volatile(state.addr()) };
+        // SAFETY: `find` has seen that these words are where CPython keeps both; the thread is the same (the caller).
+        unsafe {
+            self.state.write_volatile(state.addr());
+            #[cfg(Py_3_15)]
+            self.interpreter.write_volatile(ffi::PyThreadState_GetInterpreter(state).addr());
+        }
     }
 }
 

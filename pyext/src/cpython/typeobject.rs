@@ -194,6 +194,22 @@ impl TypeObject<'_> {
         self.is(&raw mut ffi::PyDict_Type)
     }
 
+    /// `frozendict` itself (3.15).
+    pub fn is_frozendict(self) -> bool {
+        #[cfg(Py_3_15)]
+        return self.is(&raw mut ffi::PyFrozenDict_Type);
+        #[cfg(not(Py_3_15))]
+        return false;
+    }
+
+    /// `frozendict` or a subclass (3.15): like a dict inside, but none, and with no flag that says so.
+    pub fn derives_from_frozendict(self) -> bool {
+        #[cfg(Py_3_15)]
+        return self.derives_from(&raw mut ffi::PyFrozenDict_Type);
+        #[cfg(not(Py_3_15))]
+        return false;
+    }
+
     /// `str` itself.
     pub fn is_str(self) -> bool {
         self.is(&raw mut ffi::PyUnicode_Type)

@@ -87,8 +87,8 @@ impl<'h> Referents<'h> {
         }
     }
 
-    /// Puts names and values in place of the values that a traverse has visited, looking from index `from` on; or the
-    /// dict that has been made of them, which has both.
+    /// Puts names and values in place of what a traverse has visited for the attributes, looking from index `from` on; or
+    /// the dict that has been made of them, which has both.
     ///
     /// They follow the slots; only a type with a traverse of its own, written in C, may visit them elsewhere.
     fn name_inline_values(
@@ -100,7 +100,7 @@ impl<'h> Referents<'h> {
     ) {
         let Some(inline) = inline else { return };
         self.scratch.clear();
-        self.scratch.extend(inline.in_traverse_order());
+        self.scratch.extend(inline.as_traversed());
         let after_slots = from + ty.slots_in_use(object);
         let is_after_slots = self.found.get(after_slots..).is_some_and(|rest| rest.starts_with(&self.scratch));
         let elsewhere = || find_run(&self.found[from..], &self.scratch).map(|at| from + at);

@@ -14,9 +14,9 @@ use crate::cpython::sizeof::Sizer;
 /// What decides how an object's line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `dict` itself.
+    /// `dict` or `frozendict` itself.
     Dict,
-    /// A subclass of dict.
+    /// A subclass of one of them.
     DictSubclass,
     /// list, tuple or a subclass: has `len`.
     Sequence,
@@ -137,6 +137,8 @@ impl Kind {
             Kind::Module
         } else if ty.derives_from_set() {
             Kind::Set
+        } else if ty.derives_from_frozendict() {
+            if ty.is_frozendict() { Kind::Dict } else { Kind::DictSubclass }
         } else {
             Kind::Other
         }
