@@ -166,7 +166,9 @@ mod tests {
     fn tables(texts: u64, more: &str) -> String {
         let of = |address: u64, texts: u64| {
             let refs: Vec<u64> = (0..texts).flat_map(|i| [1000 + i, 1000 + i]).collect();
-            format!("{{\"address\": {address}, \"type\": \"dict\", \"size\": 1, \"len\": {texts}, \"refs\": {refs:?}}}\n")
+            format!(
+                "{{\"address\": {address}, \"type\": \"dict\", \"size\": 1, \"len\": {texts}, \"refs\": {refs:?}}}\n"
+            )
         };
         let text = |i: u64| format!("{{\"address\": {}, \"type\": \"str\", \"size\": 1, \"refs\": []}}\n", 1000 + i);
         of(16, texts / 2) + &of(32, texts) + &(0..texts).map(text).collect::<String>() + more

@@ -377,7 +377,7 @@ fn a_frozendict_has_keys_and_values() {
         "40 list - len=0",
         "41 list - len=0",
     ]);
-    assert_eq!(path_text(&view, &[1, 30, 40]), "<dict of sys.modules>['kept']['alpha']");
+    assert_eq!(path_text(&view, &[1, 30, 40]), "sys.modules['kept']['alpha']");
     assert_eq!(edge_text(&view, 30, 11), "key 'alpha'");
     assert_eq!(edge_text(&view, 31, 40), "['alpha']");
     assert_eq!(edge_text(&view, 31, 41), ".more");
