@@ -52,7 +52,7 @@ pub fn single(
 fn only_way_in(view: &View, dominators: &Dominators, node: u32) -> Option<Edge> {
     let (mut found, mut count) = (None, 0);
     view.edges_to(node, |edge| {
-        if dominators.is_reached(edge.parent) && !dominators.dominates(node, edge.parent) {
+        if view.holds(edge) && dominators.is_reached(edge.parent) && !dominators.dominates(node, edge.parent) {
             found = Some(edge);
             count += 1;
         }
@@ -156,7 +156,7 @@ impl<F: Fn(Edge) -> bool> Flow<'_, F> {
     /// Where more can flow to from a node.
     fn steps(&self, node: u32, mut f: impl FnMut(Step)) {
         self.view.edges_from(node, |edge| {
-            if self.used.is_empty() || !self.is_full(edge) {
+            if self.view.holds(edge) && (self.used.is_empty() || !self.is_full(edge)) {
                 f(Step::Along(edge));
             }
         });
@@ -229,7 +229,7 @@ impl<F: Fn(Edge) -> bool> Flow<'_, F> {
             };
             let mut back = Vec::new();
             self.view.edges_to(node, |edge| {
-                if !self.is_full(edge) {
+                if self.view.holds(edge) && !self.is_full(edge) {
                     back.push(edge.parent);
                 }
             });

@@ -65,7 +65,7 @@ impl Tree {
             let mut next = 0;
             while let Some(&node) = waiting[bucket].get(next) {
                 next += 1;
-                view.edges_from(node, |edge| met.push((edge.child, edge.id)));
+                view.edges_from(node, |edge| met.extend(view.holds(edge).then_some((edge.child, edge.id))));
                 if among == Among::Last {
                     met.reverse();
                 }
@@ -134,7 +134,7 @@ fn groups(view: &View) -> [Vec<u32>; BUCKETS] {
         match root.reason {
             RootReason::Sidecar(_) if heap.root_label(root).starts_with("thread ") => groups[1].push(root.node),
             RootReason::Sidecar(place) => named.push((place, root.node)),
-            RootReason::NoReferrer | RootReason::Cycle => groups[2].push(root.node),
+            RootReason::Interned | RootReason::NoReferrer | RootReason::Cycle => groups[2].push(root.node),
         }
     }
     named.sort_unstable();

@@ -319,9 +319,23 @@ impl Heap {
                 Some(root) => &root.label,
                 None => "sidecar",
             },
+            RootReason::Interned => roots::INTERNED,
             RootReason::NoReferrer => "no referrer in the dump",
             RootReason::Cycle => "cycle with no referrer in the dump",
         }
+    }
+
+    /// The interpreter's dict of interned strings, if it is in the dump (CPython 3.14 and later).
+    pub fn interned(&self) -> Option<u32> {
+        self.roots().iter().find(|root| self.root_label(root) == roots::INTERNED).map(|root| root.node)
+    }
+
+    /// Whether a referent of the dict of interned strings has other referrers. The dict does not keep such a string: its
+    /// references are not counted, and with the last of the others the string goes.
+    #[inline]
+    pub(super) fn is_held_beside_interned(&self, text: u32) -> bool {
+        // The dict refers to each string twice.
+        self.edges_into(text).len() > 2
     }
 
     /// The sidecar, if the dump has one.

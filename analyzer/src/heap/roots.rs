@@ -3,6 +3,10 @@
 //! They are the roots that the sidecar names; every object nobody refers to; and, for each group of objects that refer
 //! to each other in a circle and that nothing outside of it reaches, the one that comes first in the file.
 //!
+//! One of the objects without a referrer has a name all the same: the interpreter's dict of interned strings. From CPython
+//! 3.14 on the collector tracks every dict from its making, so that a dump finds this one; before, a dict of nothing but
+//! strings was not tracked.
+//!
 //! The last kind needs no strongly connected components. Go through the unreached objects in file order and from each
 //! that is still unvisited (a *start*) visit all it reaches. Nothing enters such a circle from outside, so that its
 //! first object must have been a start. A start that is none of these can be reached from a circle with a *later*
@@ -27,6 +31,8 @@ pub struct Root {
 pub enum RootReason {
     /// The sidecar names it: position in its list of roots.
     Sidecar(u32),
+    /// It is the interpreter's dict of interned strings: no object refers to it, and each value in it is its own key.
+    Interned,
     /// No object refers to it: C code holds it, or it is garbage the collector has not met yet.
     NoReferrer,
     /// Only objects it reaches itself refer to it, and nothing outside reaches them.
@@ -48,7 +54,11 @@ pub(super) fn find(heap: &Heap) -> Vec<Root> {
         nodes.filter(|&node| node < heap.len()).for_each(|node| add(node, RootReason::Sidecar(i as u32)));
     }
     let parentless = (0..heap.len()).filter(|&node| heap.edges_into(node).is_empty());
-    parentless.for_each(|node| add(node, RootReason::NoReferrer));
+    let parentless: Vec<u32> = parentless.collect();
+    // The sidecar's word comes first.
+    let interned = (!is_interned_named(heap)).then(|| interned(heap, &parentless)).flatten();
+    interned.into_iter().for_each(|node| add(node, RootReason::Interned));
+    parentless.into_iter().for_each(|node| add(node, RootReason::NoReferrer));
     for root in &roots {
         reached.visit(root.node);
     }
@@ -56,6 +66,30 @@ pub(super) fn find(heap: &Heap) -> Vec<Root> {
     roots.extend(circles.into_iter().map(|node| Root { node, reason: RootReason::Cycle }));
     roots.sort_unstable_by_key(|root| root.node);
     roots
+}
+
+/// What the root is called that is the interpreter's dict of interned strings.
+pub(super) const INTERNED: &str = "interned strings";
+/// An interpreter that has only started has more.
+const FEWEST_INTERNED: u64 = 100;
+
+fn is_interned_named(heap: &Heap) -> bool {
+    heap.meta().is_some_and(|meta| meta.roots.iter().any(|root| root.label == INTERNED))
+}
+
+/// The dict of interned strings, if it is among the objects that nobody refers to. There is one in an interpreter; should C
+/// code have a table of its own that looks the same, the larger one is taken.
+fn interned(heap: &Heap, parentless: &[u32]) -> Option<u32> {
+    let (dict, text) = (heap.type_by_name("dict")?, heap.type_by_name("str")?);
+    let is_its_own_key = |pair: &[u32]| pair[0] == pair[1] && pair[0] < heap.len() && heap.type_id(pair[0]) == text;
+    let is_interned = |node: &u32| {
+        let all = heap.referents(*node);
+        let in_pairs = heap.length(*node).and_then(|length| length.checked_mul(2)) == Some(all.len() as u64);
+        in_pairs && all.chunks_exact(2).all(is_its_own_key)
+    };
+    let is_large = |&node: &u32| heap.length(node).is_some_and(|length| length >= FEWEST_INTERNED);
+    let tables = parentless.iter().copied().filter(|&node| heap.type_id(node) == dict);
+    tables.filter(is_large).filter(is_interned).max_by_key(|&node| (heap.length(node), std::cmp::Reverse(node)))
 }
 
 fn unreached_circles(reached: &mut Reached<'_>) -> Vec<u32> {
@@ -126,6 +160,40 @@ mod tests {
         let heap = Heap::from_text_with_meta(lines, Some(meta::Meta { roots, ..meta::Meta::default() })).unwrap();
         let labels: Vec<(u32, &str)> = heap.roots().iter().map(|root| (root.node, heap.root_label(root))).collect();
         assert_eq!(labels, [(1, "sys.modules"), (2, "builtins")]);
+    }
+
+    /// A dict that nobody refers to, with as many texts as its own keys; then another dict of the same kind, half as large.
+    fn tables(texts: u64, more: &str) -> String {
+        let of = |address: u64, texts: u64| {
+            let refs: Vec<u64> = (0..texts).flat_map(|i| [1000 + i, 1000 + i]).collect();
+            format!(
+                "{{\"address\": {address}, \"type\": \"dict\", \"size\": 1, \"len\": {texts}, \"refs\": {refs:?}}}\n"
+            )
+        };
+        let text = |i: u64| format!("{{\"address\": {}, \"type\": \"str\", \"size\": 1, \"refs\": []}}\n", 1000 + i);
+        of(16, texts / 2) + &of(32, texts) + &(0..texts).map(text).collect::<String>() + more
+    }
+
+    #[test]
+    fn interned_strings_are_a_root_with_a_name() {
+        let labels = |text: &str, meta: Option<meta::Meta>| -> Vec<(u64, String)> {
+            let heap = Heap::from_text_with_meta(text, meta).unwrap();
+            let named = heap.interned().map(|node| heap.address(node));
+            assert_eq!(named.is_some(), heap.roots().iter().any(|root| heap.root_label(root) == INTERNED));
+            heap.roots().iter().map(|root| (heap.address(root.node), heap.root_label(root).to_owned())).collect()
+        };
+        let nobody = "no referrer in the dump".to_owned();
+        assert_eq!(labels(&tables(200, ""), None), [(16, nobody.clone()), (32, INTERNED.to_owned())]);
+        // Few entries; somebody refers to it; a value that is not its key; keys that are no texts.
+        assert_eq!(labels(&tables(50, ""), None), [(16, nobody.clone()), (32, nobody.clone())]);
+        let held = "{\"address\": 48, \"type\": \"x\", \"size\": 1, \"refs\": [16, 32]}\n";
+        assert_eq!(labels(&tables(200, held), None), [(48, nobody.clone())]);
+        assert_eq!(labels(&tables(200, "").replace("[1000, 1000", "[1000, 1001"), None)[1].1, nobody);
+        assert_eq!(labels(&tables(200, "").replace("\"str\"", "\"Name\""), None)[1].1, nobody);
+        // The sidecar knows it.
+        let roots = vec![meta::Root { label: INTERNED.to_owned(), addresses: vec![16] }];
+        let told = labels(&tables(200, ""), Some(meta::Meta { roots, ..meta::Meta::default() }));
+        assert_eq!(told, [(16, INTERNED.to_owned()), (32, nobody)]);
     }
 
     proptest! {

@@ -58,7 +58,7 @@ pub struct Numbers {
 }
 
 /// Sidecar's roots are numbered from here on.
-const FIRST_SIDECAR_ROOT: u32 = 2;
+const FIRST_SIDECAR_ROOT: u32 = 3;
 
 impl Heap {
     /// The numbers that go with [`Heap::sections`].
@@ -161,6 +161,7 @@ fn roots_as_numbers(roots: &[Root]) -> Vec<u32> {
         let reason = match root.reason {
             RootReason::NoReferrer => 0,
             RootReason::Cycle => 1,
+            RootReason::Interned => 2,
             RootReason::Sidecar(at) => at.saturating_add(FIRST_SIDECAR_ROOT),
         };
         [root.node, reason]
@@ -172,6 +173,7 @@ fn root(node: u32, reason: u32) -> Root {
     let reason = match reason {
         0 => RootReason::NoReferrer,
         1 => RootReason::Cycle,
+        2 => RootReason::Interned,
         other => RootReason::Sidecar(other - FIRST_SIDECAR_ROOT),
     };
     Root { node, reason }
@@ -276,8 +278,9 @@ mod tests {
 
     #[test]
     fn roots_come_back() {
-        let reasons = [RootReason::NoReferrer, RootReason::Cycle, RootReason::Sidecar(0), RootReason::Sidecar(7)];
-        let roots: Vec<Root> = (0..4).map(|i| Root { node: i, reason: reasons[i as usize] }).collect();
+        use RootReason::{Cycle, Interned, NoReferrer, Sidecar};
+        let reasons = [NoReferrer, Cycle, Interned, Sidecar(0), Sidecar(7)];
+        let roots: Vec<Root> = (0..5).map(|i| Root { node: i, reason: reasons[i as usize] }).collect();
         let numbers = roots_as_numbers(&roots);
         assert_eq!(numbers.chunks(2).map(|pair| root(pair[0], pair[1])).collect::<Vec<_>>(), roots);
     }

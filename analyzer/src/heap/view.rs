@@ -5,6 +5,10 @@
 //! line of it.) So deleting an object takes along every reference from and to it, and no count goes stale. The edges
 //! of the virtual root follow the same rule.
 //!
+//! An edge that is there *holds* its child, with one exception: the dict of interned strings does not hold a string that
+//! somebody else holds (see [`Heap::interned`]). [`View::edges_from`] and [`View::edges_to`] tell which references there are;
+//! [`View::children`] and [`View::parents`], by which all searches go, follow those that hold.
+//!
 //! A `View` without changes costs nothing. Cloning one is cheap too (what is big is shared until written to), which is
 //! how a caller can undo.
 
@@ -49,6 +53,8 @@ pub struct View {
     heap: Arc<Heap>,
     pub(super) changes: Changes,
     counts: Counts,
+    /// The dict of interned strings.
+    interned: Option<u32>,
 }
 
 /// The changes alone: what a session has to keep.
@@ -85,11 +91,13 @@ impl View {
             roots: heap.roots().len() as u64,
             bytes: heap.total_size(),
         };
-        View { heap, changes: Changes::default(), counts }
+        let interned = heap.interned();
+        View { heap, changes: Changes::default(), counts, interned }
     }
 
     pub(super) fn with_changes(heap: Arc<Heap>, changes: Changes) -> View {
-        let mut view = View { heap, changes, counts: Counts::default() };
+        let interned = heap.interned();
+        let mut view = View { heap, changes, counts: Counts::default(), interned };
         view.recount();
         view
     }
@@ -388,16 +396,31 @@ impl View {
         added.filter_map(|&id| self.edge(id)).for_each(f);
     }
 
-    /// Calls `f` with every node referred to, once a reference. Dangling ones are among them: see [`View::is_live`].
-    #[inline]
-    pub fn children(&self, node: u32, mut f: impl FnMut(u32)) {
-        self.edges_from(node, |edge| f(edge.child));
+    /// The interpreter's dict of interned strings, if it is in the dump.
+    pub fn interned(&self) -> Option<u32> {
+        self.interned
     }
 
-    /// Calls `f` with every node that refers to this one, once a reference. The virtual root is not among them.
+    /// Whether a reference that is there keeps its child.
+    #[inline]
+    pub fn holds(&self, edge: Edge) -> bool {
+        Some(edge.parent) != self.interned || !self.heap.is_held_beside_interned(edge.child)
+    }
+
+    /// Calls `f` with every node that this one holds, once a reference. Dangling ones are among them: see [`View::is_live`].
+    #[inline]
+    pub fn children(&self, node: u32, mut f: impl FnMut(u32)) {
+        if Some(node) == self.interned {
+            self.edges_from(node, |edge| _ = self.holds(edge).then(|| f(edge.child)));
+        } else {
+            self.edges_from(node, |edge| f(edge.child));
+        }
+    }
+
+    /// Calls `f` with every node that holds this one, once a reference. The virtual root is not among them.
     #[inline]
     pub fn parents(&self, node: u32, mut f: impl FnMut(u32)) {
-        self.edges_to(node, |edge| f(edge.parent));
+        self.edges_to(node, |edge| _ = self.holds(edge).then(|| f(edge.parent)));
     }
 
     /// Adds a reference and returns its id; `None` if there is no object at `parent` (for the virtual root there is

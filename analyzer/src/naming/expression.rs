@@ -4,7 +4,7 @@ use heapsee_format::meta::Meta;
 
 use super::EdgeName;
 use super::fold::{fold, folded_text};
-use super::literal::{anonymous, type_of};
+use super::literal::{anonymous, is_identifier, type_of};
 use crate::heap::{RootReason, View};
 
 /// The text that leads to the last object of a path from its first, given the names of the references between them.
@@ -58,9 +58,7 @@ fn piece(view: &View, edge: &EdgeName, node: u32, in_dict: bool) -> (Option<Stri
 /// The name in a quoted key, if it is one that can stand behind a dot.
 pub(super) fn attribute_of_key(key: &str) -> Option<&str> {
     let name = key.strip_prefix('\'')?.strip_suffix('\'')?;
-    let mut characters = name.chars();
-    let starts = characters.next().is_some_and(|c| c == '_' || c.is_alphabetic());
-    (starts && characters.all(|c| c == '_' || c.is_alphanumeric())).then_some(name)
+    is_identifier(name).then_some(name)
 }
 
 /// An object in passing: its type, without the address, so that repeats can be seen.
@@ -72,12 +70,12 @@ fn named(view: &View, node: u32) -> String {
     }
 }
 
-/// What the sidecar calls a root; none if the object is none of the sidecar's roots.
+/// What a root is called that has a name: the sidecar's word, or what it is known to be.
 pub fn root_name(view: &View, node: u32) -> Option<String> {
     let heap = view.heap();
     let at = heap.roots().binary_search_by_key(&node, |root| root.node).ok()?;
     let root = &heap.roots()[at];
-    let RootReason::Sidecar(_) = root.reason else { return None };
+    let (RootReason::Sidecar(_) | RootReason::Interned) = root.reason else { return None };
     let label = heap.root_label(root);
     if let Some(frame) = heap.meta().and_then(|meta| frame_name(meta, heap.address(node))) {
         return Some(frame);

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::literal::{literal, type_of, whole_text};
+use super::literal::{is_dict_type, literal, type_of, whole_text};
 use super::shape::{Base, Layout};
 use super::{EdgeName, Names};
 use crate::heap::View;
@@ -59,6 +59,8 @@ impl Asked<'_> {
             _ if self.is_type(self.node) => self.of_type(),
             // A class written in Python may have any of the names below; its instances refer to it.
             _ if self.own_type().is_some() => self.of_instance(type_name),
+            // `dict` is above, as the type that there is most of.
+            _ if is_dict_type(type_name) => self.entry(self.all.len()),
             "module" => self.of_module(),
             "function" => self.of_function(),
             "method" | "instancemethod" => self.by_position(&["__func__", "__self__"]),
@@ -161,6 +163,8 @@ impl Asked<'_> {
             }
             "dict" if self.position <= LAST_DEFAULTS + 1 => attribute("__kwdefaults__"),
             "dict" if self.is_behind_name() && !self.may_be_annotations() => attribute("__dict__"),
+            // What makes the annotations when they are asked for (3.14). Nothing else that a function visits is one.
+            "function" => attribute("__annotate__"),
             _ => part("part of the function"),
         }
     }
@@ -379,7 +383,7 @@ impl Asked<'_> {
         // Without the sidecar nothing says that there are inline attributes; only instances of classes written in Python
         // (their names have no module in front) have them; and none has more than a few dozen.
         let inline = if layout.known && is_python && attributes.len() <= MOST_INLINE { attributes } else { &[] };
-        let name = |node: u32| self.names.identifier(node);
+        let name = |node: u32| self.names.attribute(node);
         let is_whole = inline.len() == attributes.len() && inline.len().is_multiple_of(2);
         let are_pairs = is_whole && inline.iter().step_by(2).all(|&node| name(node).is_some());
         let name_at = |at: usize| inline.get(at & !1).and_then(|&node| name(node)).filter(|_| are_pairs);

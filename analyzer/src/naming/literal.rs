@@ -6,12 +6,24 @@ use crate::sql::quoted;
 /// Longer tuples are not written out.
 const LONGEST_TUPLE: usize = 4;
 
-/// The identifier that a `str` object holds, if it holds one, whole.
-pub fn identifier(view: &View, node: u32) -> Option<String> {
-    let text = whole_text(view, node)?;
+/// The attribute that a `str` object is the name of, as it stands behind the dot. `setattr` takes any text for a name: one
+/// that is no identifier (`x-y`) is a key of `__dict__` only.
+pub fn attribute(view: &View, node: u32) -> Option<String> {
+    let is_text = matches!(type_of(view, node), "str" | "unicode");
+    let identifier = whole_text(view, node).filter(|text| is_identifier(text));
+    is_text.then(|| identifier.unwrap_or_else(|| format!("__dict__[{}]", literal(view, node))))
+}
+
+/// Whether a text can stand behind a dot.
+pub fn is_identifier(text: &str) -> bool {
     let mut characters = text.chars();
     let starts = characters.next().is_some_and(|c| c == '_' || c.is_alphabetic());
-    (starts && characters.all(|c| c == '_' || c.is_alphanumeric())).then_some(text)
+    starts && characters.all(|c| c == '_' || c.is_alphanumeric())
+}
+
+/// Whether the objects of a built-in type refer to keys and values, in pairs. `frozendict` is one since CPython 3.15.
+pub fn is_dict_type(type_name: &str) -> bool {
+    matches!(type_name, "dict" | "frozendict")
 }
 
 /// The text of a `str` object, if the dump has all of it.

@@ -26,7 +26,7 @@ use crate::heap::{Edge, Heap, View};
 pub use edge::EdgeName;
 pub use expression::{expression, root_name};
 pub use fold::{Fold, fold, folded_text};
-pub use literal::{literal, type_of, whole_text};
+pub use literal::{is_dict_type, literal, type_of, whole_text};
 pub use place::{NOWHERE, Places};
 
 use shape::Layout;
@@ -35,12 +35,12 @@ use shape::Layout;
 pub struct Names<'v> {
     view: &'v View,
     known: Rc<Known>,
-    /// By the node of a text: the identifier it is, if it is one.
-    identifiers: RefCell<FxHashMap<u32, Option<Rc<str>>>>,
+    /// By the node of a text: the attribute that it is the name of.
+    attributes: RefCell<FxHashMap<u32, Option<Rc<str>>>>,
 }
 
-/// Programs have fewer identifiers than these.
-const MOST_IDENTIFIERS: usize = 1 << 16;
+/// Programs have fewer attributes than these.
+const MOST_ATTRIBUTES: usize = 1 << 16;
 
 /// What was found out on the way, so that it need not be found out again: for views of the same heap.
 #[derive(Default)]
@@ -72,7 +72,7 @@ impl<'v> Names<'v> {
 
     /// The same, going on with what is known.
     pub fn knowing(view: &'v View, known: Rc<Known>) -> Names<'v> {
-        Names { view, known, identifiers: RefCell::default() }
+        Names { view, known, attributes: RefCell::default() }
     }
 
     /// The view.
@@ -80,15 +80,15 @@ impl<'v> Names<'v> {
         self.view
     }
 
-    /// The identifier that a text is, if it is one.
-    fn identifier(&self, node: u32) -> Option<Rc<str>> {
-        if let Some(found) = self.identifiers.borrow().get(&node) {
+    /// The attribute that a text is the name of, as it stands behind the dot.
+    fn attribute(&self, node: u32) -> Option<Rc<str>> {
+        if let Some(found) = self.attributes.borrow().get(&node) {
             return found.clone();
         }
-        let found: Option<Rc<str>> = literal::identifier(self.view, node).map(Rc::from);
-        let mut identifiers = self.identifiers.borrow_mut();
-        if identifiers.len() < MOST_IDENTIFIERS {
-            identifiers.insert(node, found.clone());
+        let found: Option<Rc<str>> = literal::attribute(self.view, node).map(Rc::from);
+        let mut attributes = self.attributes.borrow_mut();
+        if attributes.len() < MOST_ATTRIBUTES {
+            attributes.insert(node, found.clone());
         }
         found
     }

@@ -8,7 +8,7 @@
 use rustc_hash::FxHashMap;
 
 use super::expression::attribute_of_key;
-use super::literal::type_of;
+use super::literal::{is_dict_type, type_of};
 use super::{EdgeName, Names, root_name};
 use crate::graph::Tree;
 use crate::heap::{Edge, View};
@@ -262,7 +262,7 @@ impl<'v> Links<'v> {
     fn of(view: &'v View, places: &mut Places) -> Links<'v> {
         let holder = |type_id| match view.type_name(type_id) {
             "list" | "tuple" | "set" | "frozenset" | "collections.deque" => Holder::Sequence,
-            "dict" => Holder::Dict,
+            name if is_dict_type(name) => Holder::Dict,
             _ => Holder::Other,
         };
         Links {

@@ -7,6 +7,8 @@
 
 use heapsee_format::meta::{Meta, Type};
 
+use super::literal::is_dict_type;
+
 /// What the instances of one type have in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
@@ -61,7 +63,7 @@ impl Layout {
 
 fn base_of(found: &Type) -> Option<Base> {
     match (found.module.as_str(), found.qualname.as_str()) {
-        ("builtins", "dict") => Some(Base::Dict),
+        ("builtins", name) if is_dict_type(name) => Some(Base::Dict),
         ("builtins", "list" | "tuple") => Some(Base::Sequence),
         ("builtins", "BaseException") => Some(Base::Exception),
         ("_thread", "_local") => Some(Base::Local),

@@ -17,6 +17,8 @@ const TUPLE: u64 = 9006;
 const NAMED: u64 = 9007;
 const LOCAL: u64 = 9008;
 const OWN_LOCAL: u64 = 9009;
+const SETTINGS: u64 = 9010;
+const FROZEN: u64 = 9011;
 
 fn kind(module: &str, qualname: &str, base: Option<u64>, slots: &[&str]) -> Type {
     let slots = slots.iter().map(|&slot| slot.to_owned()).collect();
@@ -34,6 +36,8 @@ fn meta() -> Meta {
         (NAMED, kind("app", "Named", Some(TUPLE), &[])),
         (LOCAL, kind("_thread", "_local", None, &[])),
         (OWN_LOCAL, kind("app", "Own", Some(LOCAL), &[])),
+        (FROZEN, kind("builtins", "frozendict", None, &[])),
+        (SETTINGS, kind("app", "Settings", Some(FROZEN), &[])),
     ];
     let root = |label: &str, address| Root { label: label.to_owned(), addresses: vec![address] };
     let frame = Frame { address: 70, file: "/srv/app/views.py".into(), line: Some(12), function: "grade".into() };
@@ -339,4 +343,42 @@ fn an_lru_cache_visits_what_it_holds_before_the_function_and_attributes_last() {
         assert_eq!(edge_text(&view, wrapper, 60), ".__dict__");
     }
     assert_eq!(edge_text(&view, 20, 9001), "");
+}
+
+#[test]
+fn an_attribute_that_is_no_identifier_hides_no_other() {
+    let view = heap(&[
+        "9001 type - name=System",
+        "30 System 11,40,12,41,13,42,9001",
+        "11 str - len=2 value=ok",
+        "12 str - len=3 value=x-y",
+        "13 str - len=2 value=zz",
+        "40 x -",
+        "41 x -",
+        "42 x -",
+    ]);
+    assert_eq!(edge_text(&view, 30, 40), ".ok");
+    assert_eq!(edge_text(&view, 30, 41), ".__dict__['x-y']");
+    assert_eq!(edge_text(&view, 30, 42), ".zz");
+    assert_eq!(path_text(&view, &[30, 41]), "<System at 0x1e>.__dict__['x-y']");
+}
+
+#[test]
+fn a_frozendict_has_keys_and_values() {
+    let view = heap(&[
+        "9010 type - name=Settings",
+        "1 dict 10,30,10,31 len=2",
+        "10 str - len=4 value=kept",
+        "30 frozendict 11,40 len=1",
+        // A subclass has them in front of its attributes.
+        "31 Settings 11,40,12,41,9010 len=1",
+        "11 str - len=5 value=alpha",
+        "12 str - len=4 value=more",
+        "40 list - len=0",
+        "41 list - len=0",
+    ]);
+    assert_eq!(path_text(&view, &[1, 30, 40]), "sys.modules['kept']['alpha']");
+    assert_eq!(edge_text(&view, 30, 11), "key 'alpha'");
+    assert_eq!(edge_text(&view, 31, 40), "['alpha']");
+    assert_eq!(edge_text(&view, 31, 41), ".more");
 }

@@ -8,7 +8,7 @@ use super::equal::Equal;
 use super::tally::Whereabouts;
 use crate::graph::Amount;
 use crate::heap::View;
-use crate::naming::{literal, type_of};
+use crate::naming::{is_dict_type, literal, type_of};
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.duplicates/1";
@@ -202,6 +202,7 @@ fn content(view: &View, node: u32) -> String {
         "list" => ("[", "]"),
         "set" | "dict" => ("{", "}"),
         "frozenset" => ("frozenset({", "})"),
+        "frozendict" => ("frozendict({", "})"),
         _ => return literal(view, node),
     };
     let mut all = Vec::new();
@@ -210,12 +211,12 @@ fn content(view: &View, node: u32) -> String {
         "str" | "bytes" | "int" | "bool" | "NoneType" => literal(view, node),
         other => format!("<{other}>"),
     };
-    let mut texts: Vec<String> = if type_name == "dict" {
+    let mut texts: Vec<String> = if is_dict_type(type_name) {
         all.chunks(2).take(ELEMENTS).map(|pair| pair.iter().map(write).collect::<Vec<_>>().join(": ")).collect()
     } else {
         all.iter().take(ELEMENTS).map(write).collect()
     };
-    if all.len() > ELEMENTS * if type_name == "dict" { 2 } else { 1 } {
+    if all.len() > ELEMENTS * if is_dict_type(type_name) { 2 } else { 1 } {
         texts.push("…".to_owned());
     }
     let comma = if type_name == "tuple" && texts.len() == 1 { "," } else { "" };

@@ -1,16 +1,16 @@
 //! Which objects are equal to each other, as far as the dump tells, though they are not the same object.
 //!
 //! Strings, bytes and integers are equal if type, length and value are; of longer ones the dump has only the beginning,
-//! so that these are equal *probably* (size and beginning agree). Tuples and frozensets are equal if their elements
-//! are. Lists, sets and dicts are what they are only for now: they count as equal to nothing but themselves, unless
-//! asked for. Floats have no value in a dump, and instances no equality.
+//! so that these are equal *probably* (size and beginning agree). Tuples, frozensets and frozendicts are equal if
+//! their elements are. Lists, sets and dicts are what they are only for now: they count as equal to nothing but
+//! themselves, unless asked for. Floats have no value in a dump, and instances no equality.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rustc_hash::FxHashMap;
 
 use crate::heap::{Value, View};
-use crate::naming::type_of;
+use crate::naming::{is_dict_type, type_of};
 
 /// Not yet looked at.
 const UNKNOWN: u32 = u32::MAX;
@@ -43,7 +43,7 @@ impl<'v> Equal<'v> {
     pub fn of(view: &'v View, mutable_too: bool) -> Equal<'v> {
         let rule = |type_id| match view.type_name(type_id) {
             "str" | "bytes" | "int" | "unicode" | "long" => Rule::Value,
-            "tuple" | "frozenset" => Rule::Elements,
+            "tuple" | "frozenset" | "frozendict" => Rule::Elements,
             "list" | "set" | "dict" if mutable_too => Rule::Elements,
             _ => Rule::Identity,
         };
@@ -143,14 +143,14 @@ impl<'v> Equal<'v> {
         self.view.children(node, |child| found.push(self.first(child)));
         let length = self.view.length(node)? as usize;
         let kind = type_of(self.view, node);
-        if found.len() != if kind == "dict" { length.checked_mul(2)? } else { length } {
+        if found.len() != if is_dict_type(kind) { length.checked_mul(2)? } else { length } {
             return None;
         }
         let mut elements: Vec<(u32, u32)> = match kind {
-            "dict" => found.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect(),
+            _ if is_dict_type(kind) => found.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect(),
             _ => found.into_iter().map(|element| (element, 0)).collect(),
         };
-        if matches!(kind, "dict" | "set" | "frozenset") {
+        if is_dict_type(kind) || matches!(kind, "set" | "frozenset") {
             elements.sort_unstable();
         }
         Some(elements)

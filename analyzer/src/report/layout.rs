@@ -1,6 +1,6 @@
 //! What CPython's containers take, by its own rules: how much room an object's size says it has, and how much it needs.
 //!
-//! Of `list`, `dict` and `set` themselves, on 64-bit CPython 3.8 to 3.13; not of subclasses, nor of dicts that share
+//! Of `list`, `dict` and `set` themselves, on 64-bit CPython 3.8 to 3.15; not of subclasses, nor of dicts that share
 //! their keys. A size that the rules do not give (another interpreter) has no answer here.
 
 /// The header of the collector.
@@ -77,7 +77,7 @@ fn usable(log: u32) -> u64 {
 mod tests {
     use super::*;
 
-    /// `sys.getsizeof` of CPython 3.9 to 3.13, before and after copying.
+    /// `sys.getsizeof` of CPython 3.9 to 3.15, before and after copying.
     #[test]
     fn sizes_that_cpython_gives() {
         assert_eq!(tight_list(56, 0), Some(56));

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::object::Object;
 use super::study::Study;
 use crate::graph::Amount;
+use crate::heap::RootReason;
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.tree/1";
@@ -75,15 +76,26 @@ impl Tree {
 
 fn branch(study: &Study<'_>, above: Option<u32>, node: u32, extent: Extent) -> Branch {
     let amount = study.dominators.retained(node);
-    let edge = above.and_then(|above| study.kinds.names().between(above, node));
+    let edge = match above {
+        Some(above) => study.kinds.names().between(above, node).map(|edge| edge.to_string()),
+        None => root_label(study, node),
+    };
     Branch {
         object: Object::of(study.view, node),
-        edge: edge.map(|edge| edge.to_string()).unwrap_or_default(),
+        edge: edge.unwrap_or_default(),
         retained_bytes: amount.bytes,
         objects: amount.objects,
         share: study.share(amount.bytes),
         below: below(study, Some(node), extent),
     }
+}
+
+/// What the virtual root calls a child that it has a name for.
+fn root_label(study: &Study<'_>, node: u32) -> Option<String> {
+    let heap = study.view.heap();
+    let at = heap.roots().binary_search_by_key(&node, |root| root.node).ok()?;
+    let root = &heap.roots()[at];
+    matches!(root.reason, RootReason::Sidecar(_) | RootReason::Interned).then(|| heap.root_label(root).to_owned())
 }
 
 fn below(study: &Study<'_>, node: Option<u32>, extent: Extent) -> Below {

@@ -108,7 +108,7 @@ fn notes(found: &Found) -> Vec<String> {
     let mut notes = Vec::new();
     if found.unknown > 0 {
         let are = if found.unknown == 1 { "container has a size" } else { "containers have sizes" };
-        let text = "that 64-bit CPython 3.8 to 3.13 does not give: not looked at for unused room";
+        let text = "that 64-bit CPython 3.8 to 3.15 does not give: not looked at for unused room";
         notes.push(format!("{} {are} {text}", found.unknown));
     }
     notes
@@ -131,7 +131,7 @@ impl Found {
         let mut found = Found::default();
         let names = Names::new(view);
         for node in view.objects() {
-            let Some(length) = view.length(node) else { continue };
+            let Some(length) = view.length(node).filter(|_| view.interned() != Some(node)) else { continue };
             let size = view.size(node);
             let place = whereabouts.place(node);
             let tight = match type_of(view, node) {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Kinds, calls};
 use crate::graph::{Amount, Dominators};
+use crate::naming::is_dict_type;
 
 /// How deep containers in containers are looked into.
 const DEEPEST: usize = 6;
@@ -74,7 +75,7 @@ pub(super) fn amount(dominators: &Dominators, members: &[(u32, u64)]) -> Amount 
 
 /// Of the members of a dict, its values if they keep more than its keys: then the keys are only what finds them.
 pub(super) fn values(kinds: &Kinds<'_>, node: u32, members: &[(u32, u64)]) -> Vec<(u32, u64)> {
-    if kinds.type_name(node) != "dict" {
+    if !is_dict_type(kinds.type_name(node)) {
         return members.to_vec();
     }
     let view = kinds.view();

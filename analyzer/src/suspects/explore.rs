@@ -42,7 +42,9 @@ pub(super) fn explore(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64
     let mut walk = Walk { kinds, dominators, threshold, waiting: Vec::new(), found: Vec::new() };
     walk.wait_for_children(None, |_| true);
     while let Some((node, looked)) = walk.waiting.pop() {
-        if kinds.type_name(node) == "code" || (!looked && walk.chain(node)) || walk.container(node) {
+        // Interned strings are the names of the program: their dict is as large as there is code.
+        let is_interned = kinds.view().interned() == Some(node);
+        if kinds.type_name(node) == "code" || (!looked && walk.chain(node)) || (!is_interned && walk.container(node)) {
             continue;
         }
         walk.wait_for_children(Some(node), |_| true);

@@ -52,8 +52,9 @@ const LEAVES: [&str; 12] = [
 ];
 
 /// Built-in containers: what is in them says more of them than their type.
-const CONTAINERS: [&str; 12] = [
+const CONTAINERS: [&str; 13] = [
     "dict",
+    "frozendict",
     "list",
     "tuple",
     "set",
@@ -78,7 +79,7 @@ pub struct Kinds<'v> {
     program: Vec<bool>,
     leaf: Vec<bool>,
     container: Vec<bool>,
-    /// The dicts of modules and classes, and the dict of all modules.
+    /// The dicts of modules and classes, the dict of all modules, and that of the interned strings.
     namespaces: FixedBitSet,
     /// By the dict of a module, the module.
     modules: HashMap<u32, u32>,
@@ -134,6 +135,7 @@ impl<'v> Kinds<'v> {
         let heap = view.heap();
         let modules = heap.roots().iter().filter(|root| heap.root_label(root) == "sys.modules");
         found.extend(modules.map(|root| root.node));
+        found.extend(view.interned());
         self.namespaces.extend(found.into_iter().map(|node| node as usize));
     }
 

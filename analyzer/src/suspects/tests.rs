@@ -304,3 +304,44 @@ fn calls_are_named_by_their_function() {
         found.iter().map(|suspect| (suspect.contents.count(), suspect.contents.calls.as_deref())).collect();
     assert_eq!(told, [(50, Some("paid"))]);
 }
+
+/// A list of texts that the interpreter has interned, and other interned texts that nothing else refers to.
+fn interned(listed: u64, others: u64) -> View {
+    let mut heap = Sketch::default();
+    let all: Vec<u64> = (1000..1000 + listed + others).collect();
+    all.iter().for_each(|&text| heap.object(text, "str", 1000, &[]));
+    heap.object(3, "list", 500, &all[..listed as usize]);
+    heap.object(4, "dict", 900_000, &all.iter().flat_map(|&text| [text, text]).collect::<Vec<_>>());
+    heap.object(2, "dict", 232, &[5, 3]);
+    heap.object(1, "module", 64, &[2]);
+    heap.text(5, "names");
+    View::new(Arc::new(Heap::from_text(&heap.lines).unwrap()))
+}
+
+#[test]
+fn interned_strings_are_no_suspect_and_keep_what_nobody_else_does() {
+    let view = interned(200, 5000);
+    let (kinds, dominators) = (Kinds::of(&view), Dominators::of(&view));
+    let retained = |address| dominators.retained(view.node_of(address).unwrap()).objects;
+    assert_eq!((retained(4), retained(3)), (5001, 201));
+    // Whatever their number, the table is the program's; a list of such texts is data, and keeps them.
+    let found = |threshold| -> Vec<u64> {
+        find(&kinds, &dominators, threshold).iter().map(|suspect| view.address(suspect.node)).collect()
+    };
+    assert_eq!(found(100_000), [3]);
+    assert_eq!(found(300_000), [0; 0]);
+    assert_eq!(kinds.program(&dominators).objects, 5001 + 3);
+}
+
+#[test]
+fn a_text_that_was_interned_goes_with_its_last_holder() {
+    let mut view = interned(200, 5000);
+    assert!(crate::graph::gc(&view, |_, _| {}).unmarked.is_clear());
+    let (list, counts) = (view.node_of(3).unwrap(), view.counts());
+    assert!(view.delete_object(list));
+    let gone = crate::graph::gc(&view, |_, _| {}).unmarked;
+    assert_eq!(view.delete_objects(&gone), 200);
+    assert_eq!(counts.objects - view.counts().objects, 201);
+    // There they are all the same: the references are in the dump.
+    assert_eq!(counts.refs - view.counts().refs, 1 + 200 + 2 * 200);
+}

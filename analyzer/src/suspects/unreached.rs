@@ -21,8 +21,9 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
         let node = root.node;
         let is_top = view.is_live(node) && dominators.is_reached(node) && dominators.dominator(node).is_none();
         let is_data = !kinds.is_program(node) && !kinds.is_leaf_type(view.type_id(node));
-        // Dicts of classes in C, of their subclasses, and copies of those of modules in C only the interpreter knows.
-        let is_its_own = kinds.type_name(node) == "dict" && root.reason == RootReason::NoReferrer;
+        // Dicts of classes in C, of their subclasses, copies of those of modules in C, and that of the interned strings only
+        // the interpreter knows.
+        let is_its_own = kinds.type_name(node) == "dict" && root.reason != RootReason::Cycle;
         if is_top && is_data && !is_its_own {
             by_type.entry(view.type_id(node)).or_default().push((node, dominators.retained(node).bytes));
         }

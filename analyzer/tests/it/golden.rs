@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-const MINORS: [&str; 7] = ["2.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"];
+const MINORS: [&str; 9] = ["2.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15"];
 const LINKS: u64 = 40;
 const BLOCKS: u64 = 25;
 const OLDEST: &str = "type = 'Link' and address not in \
@@ -43,7 +43,7 @@ impl Golden {
 
     /// Whether instances have no dict that is an object of its own.
     fn has_inline_attributes(&self) -> bool {
-        matches!(self.minor, "3.11" | "3.12" | "3.13")
+        matches!(self.minor, "3.11" | "3.12" | "3.13" | "3.14" | "3.15")
     }
 }
 

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::heap::{Section, shares};
 
 /// Changes with every change of the format.
-const MAGIC: [u8; 8] = *b"hpsindx\x02";
+const MAGIC: [u8; 8] = *b"hpsindx\x03";
 const HEADER: usize = 32;
 const ALIGNMENT: u64 = 64;
 /// Bytes under one checksum: small enough to be in the cache still when they are summed up after they were read.

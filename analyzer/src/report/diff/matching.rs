@@ -113,7 +113,18 @@ fn others(earlier: &View, later: &View, strict: bool) -> Vec<Option<u32>> {
 fn content_agrees(earlier: &View, other: u32, later: &View, node: u32, strict: bool) -> bool {
     let immutable = matches!(
         type_of(later, node),
-        "str" | "bytes" | "int" | "float" | "tuple" | "frozenset" | "bool" | "function" | "module" | "type" | "code"
+        "str"
+            | "bytes"
+            | "int"
+            | "float"
+            | "tuple"
+            | "frozenset"
+            | "frozendict"
+            | "bool"
+            | "function"
+            | "module"
+            | "type"
+            | "code"
     );
     if !strict && !immutable {
         return true;

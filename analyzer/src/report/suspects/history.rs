@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::{Dump, Found, Suspect, find};
+use super::{Dump, Found, Suspect, find, holders};
+use crate::graph::kept_by;
+use crate::heap::RootReason;
 use crate::report::study::Study;
 use crate::report::words::{bytes, thousands};
-use crate::suspects;
+use crate::suspects::{self, Shape};
 
 /// Dumps are searched for places with this much less in them than is told of without looking for growth.
 const LESS: u64 = 20;
@@ -39,12 +41,26 @@ pub struct Grown {
     pub bytes_per_hour: Option<f64>,
     #[serde(skip)]
     now: u64,
+    /// In the same process: bytes of what was not in the first dump. More may have come to the place than that, of what others
+    /// held, too, when that dump was taken.
+    #[serde(skip)]
+    new: Option<u64>,
 }
 
 impl Grown {
     /// Whether it is more than the ups and downs of any process.
     pub(super) fn matters(&self) -> bool {
-        self.bytes >= GROWN_BYTES && self.bytes.unsigned_abs() >= self.now / GROWN_SHARE
+        self.is_more(self.bytes) && !self.is_handed_over()
+    }
+
+    fn is_more(&self, bytes: i64) -> bool {
+        bytes >= GROWN_BYTES && bytes.unsigned_abs() >= self.now / GROWN_SHARE
+    }
+
+    /// Whether the place keeps more though little of that is new: what others held, too, they have let go.
+    fn is_handed_over(&self) -> bool {
+        let is_old = |new: u64| !self.is_more(i64::try_from(new).unwrap_or(i64::MAX));
+        self.is_more(self.bytes) && self.new.is_some_and(is_old)
     }
 }
 
@@ -71,6 +87,29 @@ impl<'v> Earlier<'v> {
             same_process: is_same_process(dump, last),
             hours_before: hours_between(dump, last),
             study,
+        }
+    }
+
+    /// Of what goes with a place now, the bytes that this dump does not have; nothing if it is of another process.
+    fn new_bytes(&self, study: &Study<'_>, found: &Found) -> Option<u64> {
+        let (view, earlier) = (study.view, self.study.view);
+        let size_before = |node: u32| {
+            let other = earlier.node_of(view.address(node)).filter(|&other| earlier.is_live(other))?;
+            (self.study.kinds.type_name(other) == study.kinds.type_name(node)).then(|| earlier.size(other))
+        };
+        let new = |node: u32| view.size(node).saturating_sub(size_before(node).unwrap_or(0));
+        let sum = |nodes: &mut dyn Iterator<Item = u32>| nodes.fold(0u64, |sum, node| sum.saturating_add(new(node)));
+        let suspect = &found.suspect;
+        match suspect.shape {
+            _ if !self.same_process => None,
+            Shape::Unreached | Shape::Threads | Shape::Remade => None,
+            Shape::Shared => {
+                let kept = kept_by(view, &holders(study, suspect));
+                // Of what does not go with the place nothing is known.
+                let rest = suspect.amount.bytes.saturating_sub(found.frees(study).bytes);
+                Some(sum(&mut kept.ones().map(|node| node as u32)).saturating_add(rest))
+            }
+            _ => Some(sum(&mut study.dominators.subtree(Some(suspect.node)).iter().copied())),
         }
     }
 
@@ -121,11 +160,18 @@ pub(super) fn add_growing(
         let more = i128::from(now) - i128::from(past.retained_bytes.unwrap_or(0));
         let more = more.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
         let bytes_per_hour = first.hours_before.map(|hours| more as f64 / hours);
-        (each, Grown { since: first.name.clone(), bytes: more, bytes_per_hour, now })
+        let mut grown = Grown { since: first.name.clone(), bytes: more, bytes_per_hour, now, new: None };
+        if grown.matters() {
+            grown.new = first.new_bytes(study, &each);
+        }
+        (each, grown)
     };
     let known: HashSet<u32> = found.iter().map(|found| found.suspect.node).collect();
     let is_news = |each: &Found| !known.iter().any(|&node| study.dominators.dominates(node, each.suspect.node));
-    let small: Vec<Found> = find(study, threshold / LESS).into_iter().filter(is_news).collect();
+    // What no root leads to comes and goes with the collector: a little more of it is no growth.
+    let may_be_garbage = |each: &Found| each.outside(study) == Some(RootReason::Cycle);
+    let small = find(study, threshold / LESS).into_iter().filter(|each| is_news(each) && !may_be_garbage(each));
+    let small: Vec<Found> = small.collect();
     let mut all: Vec<(Found, Grown)> = std::mem::take(found).into_iter().map(with_growth).collect();
     all.extend(small.into_iter().map(with_growth).filter(|(_, grown)| grown.matters()));
     // The order of what does not grow stays.
@@ -155,7 +201,11 @@ fn growth(history: &[Past], grown: &Grown) -> String {
         (Some((first, before)), Some((_, now))) if known.len() > 1 => {
             let count =
                 |past: &Past| past.count.map(|count| format!("{} objects, ", thousands(count))).unwrap_or_default();
-            let steady = if grown.matters() { "" } else { ": it does not grow, and may be meant to be that large" };
+            let steady = match grown.matters() {
+                true => "",
+                false if grown.is_handed_over() => ": hardly any of that is new, others have let go of it",
+                false => ": it does not grow, and may be meant to be that large",
+            };
             format!(
                 " In {} it had {}{}; now it has {}{rate}{steady}.",
                 first.dump,

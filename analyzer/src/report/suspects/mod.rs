@@ -2,6 +2,8 @@
 
 mod attribute;
 mod history;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::cell::OnceCell;
@@ -13,7 +15,7 @@ use super::reconcile;
 use super::study::Study;
 use super::words::{percent, place, thousands};
 use crate::graph::{Amount, amount_of, kept_by};
-use crate::heap::View;
+use crate::heap::{Root, RootReason, View};
 use crate::owner::{Kind, Modules};
 use crate::suspects::{self, Group, Shape};
 
@@ -96,6 +98,9 @@ pub struct Suspect {
     pub link: Option<String>,
     /// Whose it is.
     pub owner: Owner,
+    /// If no root leads to it: how the dump has it all the same.
+    #[serde(skip)]
+    pub outside: Option<RootReason>,
     /// The object of the application's own class that it belongs to, if there is one.
     pub part_of: Option<Part>,
     /// Expressions of other containers that hold the same objects.
@@ -204,6 +209,14 @@ impl Found {
         *self.freed.get_or_init(|| frees(study, &self.suspect))
     }
 
+    /// Why the way to it begins where it does, if no root leads to it.
+    fn outside(&self, study: &Study<'_>) -> Option<RootReason> {
+        let roots = study.view.heap().roots();
+        let first = self.way.first().and_then(|first| roots.binary_search_by_key(first, |root| root.node).ok());
+        let is_outside = |reason: &RootReason| matches!(reason, RootReason::Cycle | RootReason::NoReferrer);
+        first.map(|at| roots[at].reason).filter(is_outside).filter(|_| has_named_roots(roots))
+    }
+
     /// Bytes that go with it, or with all that hold the same objects.
     fn bytes(&self, study: &Study<'_>) -> u64 {
         self.frees(study).bytes.max(self.suspect.amount.bytes)
@@ -241,9 +254,19 @@ fn frees(study: &Study<'_>, suspect: &suspects::Suspect) -> Amount {
         Shape::Unreached | Shape::Threads | Shape::Remade => return suspect.amount,
         _ => return study.dominators.retained(suspect.node),
     }
+    amount_of(study.view, &kept_by(study.view, &holders(study, suspect)))
+}
+
+/// The places that hold the same objects.
+fn holders(study: &Study<'_>, suspect: &suspects::Suspect) -> FixedBitSet {
     let mut holders = FixedBitSet::with_capacity(study.view.node_bound() as usize);
     holders.extend(suspect.also.iter().chain([&suspect.node]).map(|&node| node as usize));
-    amount_of(study.view, &kept_by(study.view, &holders))
+    holders
+}
+
+/// Without a sidecar no root is known, and everything may hang from a circle.
+fn has_named_roots(roots: &[Root]) -> bool {
+    roots.iter().any(|root| matches!(root.reason, RootReason::Sidecar(_)))
 }
 
 impl Suspects {
@@ -361,6 +384,7 @@ impl Teller<'_, '_> {
             accumulates: accumulated(view, suspect),
             link,
             owner: self.owner(found),
+            outside: found.outside(study),
             part_of: if suspect.shape == Shape::Remade { None } else { part_of(study, suspect.node) },
             also_held_by: suspect.also.iter().map(|&node| study.path(node)).collect(),
             twin: None,

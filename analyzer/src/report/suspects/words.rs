@@ -2,6 +2,7 @@
 
 use super::{Accumulated, Attribute, Inside, Suspect};
 use crate::graph::Amount;
+use crate::heap::RootReason;
 use crate::report::words::{bytes, objects, place, thousands};
 
 /// `holders` are the addresses of all places that have to go.
@@ -109,6 +110,17 @@ pub(super) fn title(told: &Suspect, length: Option<u64>) -> String {
     }
 }
 
+/// What it means that no root leads to a place.
+fn outside(reason: Option<RootReason>) -> &'static str {
+    match reason {
+        Some(RootReason::NoReferrer) => {
+            "No root leads to it and no object holds it: C code does, as it does the callbacks of atexit. "
+        }
+        Some(_) => "No root leads to it: it is garbage that the collector has not met yet, unless C code holds it. ",
+        None => "",
+    }
+}
+
 /// `frees` is what goes with all places that hold it, `alone` what goes with one of them at most.
 pub(super) fn explanation(told: &Suspect, frees: Amount, alone: u64) -> String {
     let mut text = String::new();
@@ -191,6 +203,7 @@ pub(super) fn explanation(told: &Suspect, frees: Amount, alone: u64) -> String {
         let kept = bytes(part.retained_bytes);
         text += &format!("It belongs to {} at {}, which keeps {kept} in all. ", part.type_name, place(&part.path));
     }
+    text += outside(told.outside);
     if let Some(module) = &told.owner.module {
         let package = told.owner.package.as_ref().map(|package| format!(" (package {package})")).unwrap_or_default();
         let file = told.owner.file.as_ref().map(|file| format!(", {file}")).unwrap_or_default();
