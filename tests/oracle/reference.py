@@ -105,10 +105,21 @@ def size(item: object) -> int:
     return sys.getsizeof(item) + (inline[1] if inline else 0)
 
 
-def referents(item: object) -> Counter[int]:
-    """Addresses of what an object refers to, with repeats."""
-    visited = Counter(id(referent) for referent in gc.get_referents(item))
+def referents(item: object) -> list[int]:
+    """Addresses of what an object refers to, with repeats, in no particular order."""
     kind = type(item)
+    visited = [id(referent) for referent in gc.get_referents(item)]
+    if kind.__flags__ & MANAGED_DICT or issubclass(kind, dict):
+        visited = with_names(item, visited)
+    if kind.__flags__ & HEAP_TYPE and id(kind) not in visited:
+        visited.append(id(kind))
+    return visited
+
+
+def with_names(item: object, traversed: list[int]) -> list[int]:
+    """What the traverse of a dict or of an instance visits, and the names that it leaves out."""
+    kind = type(item)
+    visited = Counter(traversed)
     if issubclass(kind, dict):
         names = Counter(id(key) for key in dict.keys(cast("dict[Any, Any]", item)))
         values = Counter(id(value) for value in dict.values(cast("dict[Any, Any]", item)))
@@ -125,9 +136,7 @@ def referents(item: object) -> Counter[int]:
         values = object_at(made)
         assert isinstance(values, dict)
         visited = visited - Counter(id(value) for value in dict.values(values)) + Counter([made])
-    if kind.__flags__ & HEAP_TYPE and id(kind) not in visited:
-        visited[id(kind)] += 1
-    return visited
+    return list(visited.elements())
 
 
 def neighbours(item: object) -> Iterator[object]:

@@ -68,5 +68,5 @@ def test_random_heaps(tmp_path: Path) -> None:
 
 def test_a_story(tmp_path: Path) -> None:
     path = tmp_path / "story.dump"
-    binaries.run_module("harness.holder", "two-stores", "2000", path)
+    binaries.run_module("harness.holder", "two-stores", "600", path)
     compare([path])
