@@ -71,7 +71,7 @@ def standard_library() -> Round:
     import linecache
     import re
     import sqlite3
-    import xml.etree.ElementTree as ElementTree  # noqa: N813
+    import xml.etree.ElementTree as ElementTree
 
     logging.basicConfig(level=logging.WARNING)
     # What any process has that has formatted tracebacks.
