@@ -48,7 +48,8 @@ impl Golden {
         }
         let up_to = from + count - 1;
         let sql = format!(
-            "select count(*) from obj where type = 'int' and value between {from} and {up_to} and referrers > 1"
+            "select count(*) from obj where type = 'int' and cast(value as int) between {from} and {up_to} \
+             and referrers > 1"
         );
         self.ask("query", &[&sql])["rows"][0][0].as_u64().unwrap()
     }
