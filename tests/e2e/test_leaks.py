@@ -123,7 +123,9 @@ def test_what_c_code_holds(tmp_path: Path) -> None:
     dump = tmp_path / "leak.dump"
     binaries.run_module("leaks.run", "exit_callbacks", dump)
     suspect = ask("suspects", dump)["suspects"][0]
-    assert suspect["path"] == "sys.modules['atexit']" or suspect["kind"] == "unreached"
+    # From CPython 3.14 on the callbacks of atexit are in a list, which only the interpreter refers to.
+    by_c = suspect["type"] == "list" and "C code does, as it does the callbacks of atexit" in suspect["explanation"]
+    assert suspect["path"] == "sys.modules['atexit']" or suspect["kind"] == "unreached" or by_c
     assert suspect["accumulates"]["type"] in {"tuple", "list"}
     assert suspect["accumulates"]["count"] >= 6000
 
