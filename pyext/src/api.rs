@@ -203,12 +203,17 @@ pub fn forget_layouts() {
     cpython::layout::FORGOTTEN.store(true, Relaxed);
 }
 
-/// What the collector's lists are when its first one begins at `young` and the permanent one is `frozen` long: addresses
-/// of objects, list by list; `None` where no known layout fits. For the tests, which build such lists in memory of theirs.
-#[pyfunction(name = "_collector_lists")]
-pub fn collector_lists(_py: Python<'_>, young: usize, frozen: usize) -> Option<Vec<Vec<usize>>> {
-    // SAFETY: a test's word; no other caller exists. Nobody changes the lists while this thread has the GIL.
-    unsafe { Lists::at(young, frozen) }.map(|lists| lists.addresses().into())
+/// Addresses of the objects in the collector's lists, list by list; `None` where no known layout fits. For the tests: they
+/// look at this interpreter's, or build some in memory of theirs, of which the first begins at `young` and the permanent
+/// one is `frozen` long.
+#[pyfunction(name = "_collector_lists", signature = (young=None, frozen=0))]
+pub fn collector_lists(py: Python<'_>, young: Option<usize>, frozen: usize) -> Option<Vec<Vec<usize>>> {
+    let lists = match young {
+        // SAFETY: a test's word; no other caller exists. Nobody changes the lists while this thread has the GIL.
+        Some(young) => unsafe { Lists::at(young, frozen) },
+        None => Lists::find(py),
+    };
+    lists.map(|lists| lists.addresses().into())
 }
 
 /// The interpreter is going (`atexit`).

@@ -18,7 +18,10 @@ def broken_module(tmp_path_factory):
     folder = tmp_path_factory.mktemp("broken")
     source = Path(__file__).with_name("broken.c")
     target = folder / f"broken{sysconfig.get_config_var('EXT_SUFFIX')}"
-    command = ["cc", "-w", "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}", "-o", target, source]
+    include = Path(sysconfig.get_path("include"))
+    # The folder above is where Debian's `pyconfig.h` looks for the one of the machine.
+    folders = [f"-I{include}", f"-I{include.parent}"]
+    command = ["cc", "-w", "-shared", "-fPIC", *folders, "-o", target, source]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     return folder

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from truth_programs import Program
-from truth_reference import Expected, Sighting, inline_array, is_static_type
+from truth_reference import Expected, Sightings, inline_array, is_static_type
 from truth_support import dump
 
 import heapsee
@@ -21,11 +21,12 @@ class Programs:
         gc.collect()
         gc.disable()
         try:
-            before = {address: Sighting(item) for address, (_, item) in self.made.items() if not is_static_type(item)}
+            kept = [item for _, item in self.made.values() if not is_static_type(item)]
+            before = Sightings(kept)
             self.inline = sum(1 for _, item in self.made.values() if inline_array(item))
-            self.asked = {address: self.ask(self.made[address][1]) for address in before}
             self.dump = dump()
-            self.expected = {address: Expected(self.made[address][1], seen) for address, seen in before.items()}
+            self.asked = {id(item): self.ask(item) for item in kept}
+            self.expected = {id(item): Expected(item, before[number]) for number, item in enumerate(kept)}
         finally:
             gc.enable()
 

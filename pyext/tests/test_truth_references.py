@@ -10,7 +10,7 @@ import sys
 
 import pytest
 import truth_zoo
-from truth_reference import Expected, Sighting, inline_array, is_static_type, reachable, running_frames
+from truth_reference import Expected, Sightings, inline_array, is_static_type, reachable, running_frames
 from truth_support import dump
 
 LIBRARY = """
@@ -67,19 +67,20 @@ class Comparison:
         try:
             running = running_frames()
             self.held = reachable(gc.get_objects())
-            before = {address: Sighting(item) for address, item in self.held.items() if address not in running}
+            looked_at = [item for address, item in self.held.items() if address not in running]
+            before = Sightings(looked_at)
             self.specimens_inline = {label for label, item in self.specimens.items() if inline_array(item)}
             truth_zoo.heard.clear()
             self.dump = dump()
             self.heard = list(truth_zoo.heard)
-            after = {address: Sighting(self.held[address]) for address in before}
+            after = Sightings(looked_at)
             # What has changed while we looked is ours: the tables above, and what dumping leaves in caches.
-            self.changed = [self.held[address] for address, seen in before.items() if after[address] != seen]
-            stable = (self.held[address] for address, seen in before.items() if after[address] == seen)
+            is_stable = [before.words(number) == after.words(number) for number in range(len(before))]
+            self.changed = [item for item, stable in zip(looked_at, is_stable) if not stable]
             self.expected = [
-                (item, self.dump.objects.get(id(item)), Expected(item, before[id(item)]))
-                for item in stable
-                if not is_static_type(item)
+                (item, self.dump.objects.get(id(item)), Expected(item, before[number]))
+                for number, item in enumerate(looked_at)
+                if is_stable[number] and not is_static_type(item)
             ]
         finally:
             gc.enable()
@@ -111,8 +112,7 @@ def test_every_object_is_a_line_and_no_reference_dangles(comparison):
     held = comparison.held.items()
     missing = [name(comparison, item) for address, item in held if address not in comparison.dump.objects]
     assert missing == []
-    referred = {address for line in comparison.dump.objects.values() for address in line["refs"]}
-    assert referred <= comparison.dump.objects.keys()
+    assert comparison.dump.referred <= comparison.dump.objects.keys()
     assert comparison.dump.meta["counts"]["dangling_refs"] == 0
     assert comparison.dump.meta["counts"]["objects"] == len(comparison.dump.lines)
 

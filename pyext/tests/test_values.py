@@ -20,6 +20,9 @@ class User:
         self.tokens = {secret(n + 200): number(n + 200), ("of", n): {secret(n + 300)}, "plain": [secret(n + 400)]}
 class Text(str): pass
 class Number(int): pass
+class Annotated:
+    annotated_field: int
+Annotated.__annotations__
 users = [User(n) for n in range(100)]
 odd = [Text(secret(n)) for n in range(500, 550)] + [Number(number(n)) for n in range(500, 550)]
 odd += [chr(0x4e2d) + secret(n) for n in range(550, 600)] + [chr(0x1f600) + secret(n) for n in range(600, 650)]
@@ -93,6 +96,7 @@ def test_the_names_of_the_program_stay(worker, values):
         "password",
         "tokens",
         "users",
+        "annotated_field",
         "in_a_call",
         "User",
         "json",

@@ -1,6 +1,6 @@
 """What lines should say, in plain Python, slowly: from `gc.get_referents`, `sys.getsizeof` and the objects themselves.
 
-An object is asked before the dump, for asking must not change what is dumped (:class:`Sighting`), and the rest once the
+An object is asked before the dump, for asking must not change what is dumped (:class:`Sightings`), and the rest once the
 dump is there: to name attributes that an instance keeps without a dict, the dict must be made.
 """
 
@@ -97,7 +97,7 @@ def _start_of_attributes(item, values, visited):
     That of a class made by a `class` statement visits its slots, the attributes, and then leaves the rest to that of its
     base. A base made in C that has attributes visits them itself, wherever it likes.
     """
-    kind, own = type(item), _word(id(Sighting) + TRAVERSE)
+    kind, own = type(item), _word(id(Sightings) + TRAVERSE)
     while _word(id(kind) + TRAVERSE) == own and kind.__base__ is not object:
         kind = kind.__base__
     is_made_in_c = _word(id(kind) + TRAVERSE) != own
@@ -113,13 +113,27 @@ def _addresses(items):
     return array.array("Q", map(id, items))
 
 
-def _dict_kind(item):
-    """`dict` or from 3.15 on `frozendict`, if that is what an object is or derives from; else None."""
-    return next((kind for kind in DICTS if issubclass(type(item), kind)), None)
+def _once_for_a_type(function):
+    """What a function says of a type, asked once."""
+    known = {}
+
+    def ask(kind):
+        try:
+            return known[kind]
+        except KeyError:
+            return known.setdefault(kind, function(kind))
+
+    return ask
+
+
+@_once_for_a_type
+def _dict_kind(kind):
+    """`dict` or from 3.15 on `frozendict`, if that is what a type is or derives from; else None."""
+    return next((base for base in DICTS if issubclass(kind, base)), None)
 
 
 def _pairs(dictionary):
-    return _addresses(part for pair in _dict_kind(dictionary).items(dictionary) for part in pair)
+    return _addresses(part for pair in _dict_kind(type(dictionary)).items(dictionary) for part in pair)
 
 
 def _without_dict_part(item, entries, visited):
@@ -136,20 +150,27 @@ def _without_dict_part(item, entries, visited):
     raise AssertionError("a traverse does not end with the dict's")
 
 
-def size(item):
-    """What `sys.getsizeof` says; if it would have to run Python code, what the next function in C says."""
-    functions = [vars(kind)["__sizeof__"] for kind in type(item).__mro__ if "__sizeof__" in vars(kind)]
-    if type(functions[0]) is types.MethodDescriptorType and issubclass(type(item), functions[0].__objclass__):
-        return sys.getsizeof(item)
+@_once_for_a_type
+def _sizer(kind):
+    """What gives the size of a type's instances: see `size`."""
+    functions = [vars(base)["__sizeof__"] for base in kind.__mro__ if "__sizeof__" in vars(base)]
     fitting = (
         function
         for function in functions
-        if type(function) is types.MethodDescriptorType and issubclass(type(item), function.__objclass__)
+        if type(function) is types.MethodDescriptorType and issubclass(kind, function.__objclass__)
     )
-    flags = type(item).__flags__
+    function = next(fitting)
+    if function is functions[0]:
+        return sys.getsizeof
     managed = MANAGED_DICT if sys.version_info >= (3, 11) else 0
     managed |= MANAGED_WEAKREF if sys.version_info >= (3, 12) else 0
-    return next(fitting)(item) + (GC_HEADER if flags & HAVE_GC else 0) + (2 * WORD if flags & managed else 0)
+    before = (GC_HEADER if kind.__flags__ & HAVE_GC else 0) + (2 * WORD if kind.__flags__ & managed else 0)
+    return lambda item: function(item) + before
+
+
+def size(item):
+    """What `sys.getsizeof` says; if it would have to run Python code, what the next function in C says."""
+    return _sizer(type(item))(item)
 
 
 class _WithDict:
@@ -170,34 +191,57 @@ TRAVERSE_VISITS_DICT = _traverse_visits_dict()
 
 
 class Sighting:
-    """An object as it is before the dump."""
+    """An object as it was before the dump."""
 
-    __slots__ = ("entries", "inline", "made", "size", "visited")
+    def __init__(self, words):
+        self.size, self.inline, address, count, visited = words[:5]
+        # The address of the dict that was made of an instance's values, and how many it has.
+        self.made = (address, count) if address else None
+        self.visited, self.entries = words[5 : 5 + visited], words[5 + visited :]
 
-    def __init__(self, item):
-        self.size = size(item)
-        self.visited = _addresses(gc.get_referents(item))
-        self.inline = inline_array(item)
-        made = dict_of_values(item)
-        # Its address and how many values it has.
-        self.made = None if made is None else (id(made), len(made))
-        self.entries = _pairs(item) if _dict_kind(item) else None
 
-    def __eq__(self, other):
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+class Sightings:
+    """Objects as they are before the dump, in the order in which they were looked at.
 
-    __hash__ = None
+    All in one array: an object for each would be a million more in the dump.
+    """
+
+    def __init__(self, items):
+        self._words, self._starts = array.array("Q"), array.array("Q")
+        for item in items:
+            self._starts.append(len(self._words))
+            self._look(item)
+        self._starts.append(len(self._words))
+
+    def _look(self, item):
+        visited, made = gc.get_referents(item), dict_of_values(item)
+        made = (0, 0) if made is None else (id(made), len(made))
+        self._words.extend((size(item), inline_array(item), *made, len(visited)))
+        self._words.extend(map(id, visited))
+        if _dict_kind(type(item)):
+            self._words.extend(_pairs(item))
+
+    def words(self, number):
+        """What was seen of one object, comparable."""
+        return self._words[self._starts[number] : self._starts[number + 1]]
+
+    def __getitem__(self, number):
+        return Sighting(self.words(number))
+
+    def __len__(self):
+        return len(self._starts) - 1
 
 
 class Expected:
     """What the line of an object should say; made after the dump, from what was seen before it."""
 
     def __init__(self, item, seen):
-        self.refs = seen.visited[:]
+        self.refs = seen.visited
         self.size = seen.size
+        is_dict = _dict_kind(type(item)) is not None
         if type(item) in DICTS:
             self.refs = array.array("Q")
-        elif seen.entries is not None:
+        elif is_dict:
             self.refs = _without_dict_part(item, seen.entries, seen.visited)
         if seen.inline:
             self._name_attributes(item, seen)
@@ -207,7 +251,7 @@ class Expected:
                 count = 1
             start = slot_values(item)
             self.refs[start : start + count] = array.array("Q", [address])
-        if seen.entries is not None:
+        if is_dict:
             self.refs = seen.entries + self.refs
         if has_type_reference(type(item)) and id(type(item)) not in self.refs:
             self.refs.append(id(type(item)))
@@ -248,7 +292,7 @@ def reachable(start):
     while pending:
         item = pending.pop()
         neighbours = gc.get_referents(item)
-        kind = _dict_kind(item)
+        kind = _dict_kind(type(item))
         if kind:
             neighbours.extend(kind.keys(item))
         neighbours.append(type(item))

@@ -23,6 +23,7 @@ LINE = re.compile(
 
 
 ADDRESS = re.compile(rb'^\{"address": ([0-9]+)', re.MULTILINE)
+REFS = re.compile(rb'"refs": \[([0-9, ]+)\]\}$', re.MULTILINE)
 
 
 class Objects(collections.abc.Mapping):
@@ -72,6 +73,11 @@ class Dump:
     def lines(self):
         """The lines, as bytes."""
         return self._data.splitlines()
+
+    @property
+    def referred(self):
+        """Addresses that any line refers to."""
+        return {int(address) for match in REFS.finditer(self._data) for address in match[1].split(b", ")}
 
     def of(self, item):
         """The line of an object."""

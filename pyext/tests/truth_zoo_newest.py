@@ -4,9 +4,9 @@ SOURCES = {
     (3, 14): """
 import annotationlib
 import asyncio
-import concurrent.interpreters
 import contextvars
 import functools
+import importlib.util
 import sys
 import types
 import typing
@@ -31,9 +31,12 @@ forward = annotationlib.get_annotations(annotated, format=annotationlib.Format.F
 from_class = annotationlib.get_annotations(Fields, format=annotationlib.Format.FORWARDREF)
 value, width = [1], 7
 template = t"plain {value!r:>{width}} and {truth_zoo_classes}"
-interpreter = concurrent.interpreters.create()
-messages = concurrent.interpreters.create_queue()
-messages.put([1, "a"])
+interpreter = messages = None
+# A frozen program has none.
+if importlib.util.find_spec("_interpreters"):
+    import concurrent.interpreters
+    interpreter, messages = concurrent.interpreters.create(), concurrent.interpreters.create_queue()
+    messages.put([1, "a"])
 compressor = zstd.ZstdCompressor()
 compressor.compress(b"abc" * 1000)
 decompressor = zstd.ZstdDecompressor()

@@ -11,6 +11,7 @@ import pytest
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "meliae: needs meliae on CPython 3.8 (HEAPSEE_MELIAE_PYTHON)")
     config.addinivalue_line("markers", "outermost: depends little on the CPython; the oldest and the newest are enough")
+    config.addinivalue_line("markers", "old_release: needs a CPython 3.14 of before 3.14.5 (HEAPSEE_OLD_314)")
     config.addinivalue_line("markers", "systemd: needs systemd-analyze")
     config.addinivalue_line("markers", "boots: needs a systemd, and to be root in namespaces of its own")
     config.addinivalue_line("markers", "promtool: needs promtool (HEAPSEE_PROMTOOL)")

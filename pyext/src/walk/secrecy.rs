@@ -81,8 +81,11 @@ impl Names {
         for class in ty.mro() {
             let Some(namespace) = class.namespace() else { continue };
             self.learn_keys(namespace);
-            if let Some(annotations) = class.own_attribute("__annotations__").filter(|found| found.ty().is_dict()) {
-                self.learn_keys(annotations);
+            // From 3.14 on there are none until somebody asks, and then under the other name.
+            for name in ["__annotations__", "__annotations_cache__"] {
+                if let Some(annotations) = class.own_attribute(name).filter(|found| found.ty().is_dict()) {
+                    self.learn_keys(annotations);
+                }
             }
         }
         self.strs.extend(inline_values::shared_names(ty).map(Object::address));
