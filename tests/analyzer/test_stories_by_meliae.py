@@ -11,8 +11,6 @@ import pytest
 
 from harness import binaries
 
-pytestmark = pytest.mark.outermost
-
 TELL = Path(__file__).with_name("tell_with_meliae.py")
 ROW = re.compile(r"^#\d+\.\d+ +(\d+) (\S+)", re.M)
 LINKS = 2000

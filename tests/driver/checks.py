@@ -17,6 +17,7 @@ from environments import (
     deploy_environment,
     interpreter_of,
     node_program,
+    old_release,
     oracle_environment,
     tools_environment,
     worker_environment,
@@ -36,6 +37,9 @@ WHOLE = os.environ.get("HEAPSEE_WHOLE") == "1"
 """Whether every test is run with every CPython, also those that depend little on it."""
 LANES = 3
 """So many checks run at a time, on two processors: most of the tests wait more than they compute."""
+
+OLD_RELEASE = "3.14"
+"""The CPython whose collector changed between its releases."""
 
 BINARIES = "build: the two binaries"
 TOOLS = "environment: ruff, mypy"
@@ -135,18 +139,32 @@ def plan_worker(plan: Plan, python: Python) -> None:
         "the extension": ("pyext/tests", needs),
         "end to end": ("tests/e2e", [*needs, BINARIES]),
         "oracles": ("tests/oracle", [*needs, BINARIES]),
+        "healthy processes": ("tests/healthy", [*needs, BINARIES]),
     }
     for what, (folder, needed) in suites.items():
-        env = {"HEAPSEE_MELIAE_PYTHON": str(oracle or "")}
-        action = partial(pytest, python.minor, f"venv-{python.minor}", folder, without=without, env=env)
+        action = partial(check_worker, python, folder, without, oracle)
         plan.add(f"CPython {python.minor}: {what}", action, *needed)
+
+
+def check_worker(python: Python, folder: str, without: Sequence[str], oracle: Path | None) -> str:
+    """One folder of tests in the environment of one CPython; with 3.14, also on an old release of it."""
+    old = old_release(python) if python.minor == OLD_RELEASE else None
+    if python.minor == OLD_RELEASE and old is None:
+        say(f"not made for this processor, so not tested: an old release of CPython {OLD_RELEASE}")
+        without = [*without, "old_release"]
+    env = {"HEAPSEE_MELIAE_PYTHON": str(oracle or ""), "HEAPSEE_OLD_314": str(old or "")}
+    return pytest(python.minor, f"venv-{python.minor}", folder, without=without, env=env)
 
 
 def plan_analyzer(plan: Plan) -> None:
     """The analyzer on dumps that no worker has made: they need to be tried with one CPython only."""
     newest = plan.machine.newest
-    action = partial(pytest, "analyzer", f"venv-{newest.minor}", "tests/analyzer")
-    plan.add("analyzer: graphs and the terminal", action, BINARIES, environment(newest))
+    oracle = interpreter_of("venv-meliae") if plan.machine.oracle else None
+    env = {"HEAPSEE_MELIAE_PYTHON": str(oracle or "")}
+    without = [] if oracle else ["meliae"]
+    action = partial(pytest, "analyzer", f"venv-{newest.minor}", "tests/analyzer", without=without, env=env)
+    needs = [BINARIES, environment(newest), *([ORACLE] if oracle else [])]
+    plan.add("analyzer: graphs and the terminal", action, *needs)
 
 
 def plan_memcheck(plan: Plan) -> None:

@@ -7,11 +7,12 @@ interpreter change. uv makes them, from packages that it keeps in the cache.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cache import fingerprint
+from cache import fingerprint, keep
 from console import BUILD, ROOT, run, say
 from debian import link_flags
 from extension import wheel
@@ -139,6 +140,18 @@ def bench_environment(machine: Machine) -> Path:
 def deploy_environment(machine: Machine) -> Path:
     """The interpreter that has what deploy/ is checked with, and an S3 server."""
     return make_environment("venv-deploy", machine.newest, "deploy.txt")
+
+
+def old_release(python: Python) -> Path | None:
+    """Where the wheel is unpacked that has an old CPython 3.14 in it; None on processors that it is not made for."""
+    if os.uname().machine != "x86_64":
+        return None
+    wanted = REQUIREMENTS / "old-3.14.txt"
+
+    def make(folder: Path) -> None:
+        install(python.executable, "--no-deps", "--only-binary", ":all:", "--target", folder, "--requirements", wanted)
+
+    return keep("old-releases", fingerprint([], [wanted])[:32], make)
 
 
 def node_program(package: str, program: str) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,13 @@ from harness import binaries
 from healthy.process import PROCESSES
 from leaks.checks import ask
 
-# The packages of servers are in the environments of the oldest and the newest CPython only.
-OF_SERVERS = {"fastapi"}
-NAMES = [name for name in PROCESSES if name not in OF_SERVERS or importlib.util.find_spec(name)]
-
 
 def accused(*dumps: Path) -> list[str]:
     """What is said of whom."""
     return [each["title"] + "\n" + each["explanation"] for each in ask("suspects", dumps[0], *dumps[1:])["suspects"]]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROCESSES)
 def test_nobody_is_accused(name: str, tmp_path: Path) -> None:
     dumps = [tmp_path / f"{number}.dump" for number in (1, 2, 3)]
     binaries.run_module("healthy.process", name, *dumps)
