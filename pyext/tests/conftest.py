@@ -249,7 +249,8 @@ def check_dump(path):
     }
     assert data.endswith(b"\n")
     assert meta["counts"]["objects"] == len(lines) > 1000
-    # What lines are made of `test_truth_format` says of all; parsed here, hundreds of dumps would take longer than made.
+    # What lines are made of is the business of `test_truth_format`: to parse hundreds of dumps would take longer than
+    # to make them.
     addresses = {int(address) for address in ADDRESS.findall(data)}
     assert len(addresses) == len(lines)
     for thread in meta["threads"]:

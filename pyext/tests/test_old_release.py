@@ -1,4 +1,4 @@
-"""What is built for one release of 3.14 runs on the earlier ones, whose collector has other lists: see `old_release`."""
+"""What is built for one release of 3.14 runs on the earlier ones, whose collector is another: see `old_release`."""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """What lines should say, in plain Python, slowly: from `gc.get_referents`, `sys.getsizeof` and the objects themselves.
 
-An object is asked before the dump, for asking must not change what is dumped (:class:`Sightings`), and the rest once the
-dump is there: to name attributes that an instance keeps without a dict, the dict must be made.
+An object is asked before the dump, for asking must not change what is dumped (:class:`Sightings`), and the rest once
+the dump is there: to name attributes that an instance keeps without a dict, the dict must be made.
 """
 
 import array
@@ -94,8 +94,8 @@ def slot_values(item):
 def _start_of_attributes(item, values, visited):
     """Where among what a traverse has visited the values of an instance's attributes stand.
 
-    That of a class made by a `class` statement visits its slots, the attributes, and then leaves the rest to that of its
-    base. A base made in C that has attributes visits them itself, wherever it likes.
+    That of a class made by a `class` statement visits its slots, the attributes, and then leaves the rest to that of
+    its base. A base made in C that has attributes visits them itself, wherever it likes.
     """
     kind, own = type(item), _word(id(Sightings) + TRAVERSE)
     while _word(id(kind) + TRAVERSE) == own and kind.__base__ is not object:
