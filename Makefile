@@ -7,7 +7,7 @@ VERBS = setup build test demo demo-agent bench bench-analyzer fuzz soak churn me
 help:
 	@echo "make setup   everything the other verbs need: virtual environments, extension, binaries"
 	@echo "make build   the two binaries: target/release/heapsee and target/release/heapsee-agent"
-	@echo "make test    all tests, on every CPython 3.9-3.13 found  (PYTHONS='3.11 3.13' for some, HEAPSEE_WHOLE=1)"
+	@echo "make test    all tests, on every CPython 3.9-3.15  (PYTHONS='3.11 3.13' for some, HEAPSEE_WHOLE=1)"
 	@echo "make demo    a live server, a dump, and the investigation  (OBJECTS=4000000 for the size of the story)"
 	@echo "make demo-agent  a server that leaks, a rule that fires, a dump that is in the bucket"
 	@echo "make bench   pause, walk and read against what they compete with  (OBJECTS=4000000 BYTES=3000000000 INTAKE=5000000000)"
