@@ -158,23 +158,23 @@ def check_worker(python: Python, folder: str, without: Sequence[str], oracle: Pa
 
 def plan_analyzer(plan: Plan) -> None:
     """The analyzer on dumps that no worker has made: they need to be tried with one CPython only."""
-    newest = plan.machine.newest
+    settled = plan.machine.settled
     oracle = interpreter_of("venv-meliae") if plan.machine.oracle else None
     env = {"HEAPSEE_MELIAE_PYTHON": str(oracle or "")}
     without = [] if oracle else ["meliae"]
-    action = partial(pytest, "analyzer", f"venv-{newest.minor}", "tests/analyzer", without=without, env=env)
-    needs = [BINARIES, environment(newest), *([ORACLE] if oracle else [])]
+    action = partial(pytest, "analyzer", f"venv-{settled.minor}", "tests/analyzer", without=without, env=env)
+    needs = [BINARIES, environment(settled), *([ORACLE] if oracle else [])]
     plan.add("analyzer: graphs and the terminal", action, *needs)
 
 
 def plan_memcheck(plan: Plan) -> None:
     """The extension under valgrind, where that is."""
-    newest = plan.machine.newest
+    settled = plan.machine.settled
     if not has_valgrind():
         say("not on this machine, so the extension is not run under it: valgrind (Debian: apt-get install valgrind)")
         return
-    action = partial(check_memory, interpreter_of(f"venv-{newest.minor}"))
-    plan.add("memcheck: the extension under valgrind", action, environment(newest))
+    action = partial(check_memory, interpreter_of(f"venv-{settled.minor}"))
+    plan.add("memcheck: the extension under valgrind", action, environment(settled))
 
 
 def plan_servers(plan: Plan, python: Python) -> None:
@@ -185,12 +185,12 @@ def plan_servers(plan: Plan, python: Python) -> None:
 
 def plan_agent(plan: Plan) -> None:
     """What is under deploy/, the agent against programs of others, and what users install."""
-    newest = plan.machine.newest
+    settled = plan.machine.settled
     plan.add(DEPLOY, partial(deploy_environment, plan.machine))
     plan.add("deploy: the files, by their own tools", check_deploy, BINARIES, DEPLOY)
-    action = partial(check_agent, interpreter_of(f"venv-{newest.minor}"))
-    plan.add("agent: storage and encryption", action, BINARIES, DEPLOY, environment(newest))
-    plan.add("source distribution", partial(check_source_distribution, newest))
+    action = partial(check_agent, interpreter_of(f"venv-{settled.minor}"))
+    plan.add("agent: storage and encryption", action, BINARIES, DEPLOY, environment(settled))
+    plan.add("source distribution", partial(check_source_distribution, plan.machine.newest))
 
 
 def check_deploy() -> str:

@@ -83,7 +83,7 @@ def lock(machine: Machine) -> None:
     for python in machine.workers.values():
         lock_one(f"venv-{python.minor}", python)
     for name in ("venv-tools", "venv-bench", "venv-deploy"):
-        lock_one(name, machine.newest)
+        lock_one(name, machine.settled)
     if machine.oracle:
         lock_one("venv-meliae", machine.oracle)
 
@@ -129,17 +129,17 @@ def oracle_environment(machine: Machine) -> Path | None:
 
 def tools_environment(machine: Machine) -> Path:
     """The interpreter that has ruff and mypy."""
-    return make_environment("venv-tools", machine.newest, "tools.txt")
+    return make_environment("venv-tools", machine.settled, "tools.txt")
 
 
 def bench_environment(machine: Machine) -> Path:
     """The interpreter that has DuckDB."""
-    return make_environment("venv-bench", machine.newest, "bench.txt")
+    return make_environment("venv-bench", machine.settled, "bench.txt")
 
 
 def deploy_environment(machine: Machine) -> Path:
     """The interpreter that has what deploy/ is checked with, and an S3 server."""
-    return make_environment("venv-deploy", machine.newest, "deploy.txt")
+    return make_environment("venv-deploy", machine.settled, "deploy.txt")
 
 
 def old_release(python: Python) -> Path | None:

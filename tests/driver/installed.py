@@ -37,7 +37,7 @@ def check_source_distribution(python: Python) -> str:
 
 def build_wheels(machine: Machine) -> None:
     """Makes a wheel for each CPython into ``build/wheels``, for any Linux of this processor's kind, and tries each."""
-    tools = make_environment("venv-wheels", machine.newest, "wheels.txt")
+    tools = make_environment("venv-wheels", machine.settled, "wheels.txt")
     folder = BUILD / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
     # That of the environment is the Zig that maturin is to find.

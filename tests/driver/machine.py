@@ -10,6 +10,7 @@ import debian
 from console import StepError, say
 from pythons import ORACLE, SUPPORTED, Python, find, find_supported, probe
 
+SETTLED = "3.13"
 ALSO_WITH_SERVERS = ("3.13", "3.14")
 """Besides the oldest and the newest: those that most new services are deployed on."""
 
@@ -26,6 +27,13 @@ class Machine:
     def newest(self) -> Python:
         """The newest supported CPython."""
         return list(self.workers.values())[-1]
+
+    @property
+    def settled(self) -> Python:
+        """The newest CPython for which every package of others has a wheel; for what is no worker."""
+        minors = list(self.workers)
+        older = [minor for minor in minors if SUPPORTED.index(minor) <= SUPPORTED.index(SETTLED)]
+        return self.workers[(older or minors)[-1]]
 
     @property
     def complete(self) -> list[str]:

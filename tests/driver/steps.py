@@ -168,9 +168,9 @@ def memcheck() -> None:
 
 def cgroup2() -> None:
     """The agent's rules on a machine whose memory is in control groups of version 2."""
-    newest = survey().newest
+    settled = survey().settled
     build_release()
-    check_cgroup2(newest.executable, release_folder() / "heapsee-agent")
+    check_cgroup2(settled.executable, release_folder() / "heapsee-agent")
 
 
 def wheels() -> None:
