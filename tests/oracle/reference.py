@@ -6,6 +6,7 @@ attribute values that instances keep without a dict from CPython 3.11 on, and th
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import gc
 import sys
@@ -23,7 +24,16 @@ KEYS_HEADER = 4 * WORD
 # PyHeapTypeObject ends with ht_cached_keys, ht_module, _ht_tpname and a specialization cache that grew by a word in
 # each version.
 HEAP_TYPE_SIZE: int = vars(type)["__basicsize__"].__get__(type)
-CACHED_KEYS_FROM_END = {(3, 11): 4, (3, 12): 5, (3, 13): 6}.get(sys.version_info[:2], 0) * WORD
+CACHED_KEYS_FROM_END = {(3, 11): 4, (3, 12): 5, (3, 13): 6, (3, 14): 7, (3, 15): 7}.get(sys.version_info[:2], 0) * WORD
+
+
+DICTS: tuple[Any, ...] = (dict, *([vars(builtins)["frozendict"]] if "frozendict" in vars(builtins) else []))
+"""What has keys and values: from 3.15 on also `frozendict`, which is no dict."""
+
+
+def dict_base(kind: type) -> Any:
+    """The one of `DICTS` that a class derives from: its methods tell what is in there, whatever the class makes of it."""
+    return next(base for base in DICTS if issubclass(kind, base))
 
 
 def word(address: int) -> int:
@@ -109,7 +119,7 @@ def referents(item: object) -> list[int]:
     """Addresses of what an object refers to, with repeats, in no particular order."""
     kind = type(item)
     visited = [id(referent) for referent in gc.get_referents(item)]
-    if kind.__flags__ & MANAGED_DICT or issubclass(kind, dict):
+    if kind.__flags__ & MANAGED_DICT or issubclass(kind, DICTS):
         visited = with_names(item, visited)
     if kind.__flags__ & HEAP_TYPE and id(kind) not in visited:
         visited.append(id(kind))
@@ -120,9 +130,10 @@ def with_names(item: object, traversed: list[int]) -> list[int]:
     """What the traverse of a dict or of an instance visits, and the names that it leaves out."""
     kind = type(item)
     visited = Counter(traversed)
-    if issubclass(kind, dict):
-        names = Counter(id(key) for key in dict.keys(cast("dict[Any, Any]", item)))
-        values = Counter(id(value) for value in dict.values(cast("dict[Any, Any]", item)))
+    if issubclass(kind, DICTS):
+        base = dict_base(kind)
+        names = Counter(id(key) for key in base.keys(item))
+        values = Counter(id(value) for value in base.values(item))
         # The traverse of a dict leaves the keys out when all are strings; that of an OrderedDict visits each once more,
         # for the list that keeps the order. A dump has each key once.
         often = names + names if issubclass(kind, OrderedDict) else names
@@ -131,8 +142,8 @@ def with_names(item: object, traversed: list[int]) -> list[int]:
     if inline:
         visited += Counter(name for name, _ in inline[0])
     made = dict_of_values(item)
-    if made:
-        # The traverse visits the values, not the dict.
+    if made and made not in visited:
+        # In older releases the traverse visits the values, not the dict.
         values = object_at(made)
         assert isinstance(values, dict)
         visited = visited - Counter(id(value) for value in dict.values(values)) + Counter([made])
@@ -143,8 +154,8 @@ def neighbours(item: object) -> Iterator[object]:
     """The referents themselves, to walk on."""
     yield from gc.get_referents(item)
     # By the type: a proxy says that it is an instance of what it stands for.
-    if issubclass(type(item), dict):
-        yield from dict.keys(cast("dict[Any, Any]", item))
+    if issubclass(type(item), DICTS):
+        yield from dict_base(type(item)).keys(item)
     inline = inline_values(item)
     if inline:
         yield from (object_at(name) for name, _ in inline[0])

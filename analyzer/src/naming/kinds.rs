@@ -73,6 +73,8 @@ impl Asked<'_> {
             "property" => self.by_position(&["fget"]),
             "weakref" | "weakref.ReferenceType" | "weakref.weakref" => part("callback of the weak reference"),
             "mappingproxy" => part("the mapping"),
+            // From 3.15 on; among its parts is the namespace in which the import stands.
+            "lazy_import" => part("part of the lazy import"),
             _ => self.of_instance_of_c(type_name),
         }
     }
