@@ -13,7 +13,7 @@ import sys
 import types
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 WORD = ctypes.sizeof(ctypes.c_void_p)
 HEAP_TYPE = 1 << 9
@@ -32,7 +32,7 @@ DICTS: tuple[Any, ...] = (dict, *([vars(builtins)["frozendict"]] if "frozendict"
 
 
 def dict_base(kind: type) -> Any:
-    """The one of `DICTS` that a class derives from: its methods tell what is in there, whatever the class makes of it."""
+    """The one of `DICTS` that a class derives from: its methods tell the entries, whatever the class makes of them."""
     return next(base for base in DICTS if issubclass(kind, base))
 
 
