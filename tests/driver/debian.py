@@ -140,6 +140,9 @@ def relocate(folder: Path, final: Path, minor: str) -> None:
     headers = folder / "usr" / "include"
     (configuration,) = headers.glob(f"*/python{minor}/pyconfig.h")
     shutil.copyfile(configuration, headers / f"python{minor}" / "pyconfig.h")
+    # Headers of that C library do not go with this machine's, which are what compilers use.
+    for other in [folder for folder in headers.iterdir() if folder.name != f"python{minor}"]:
+        shutil.rmtree(other) if other.is_dir() and not other.is_symlink() else other.unlink()
     # A program that is linked on this machine gets on with a shared library that was built for a newer C library only.
     for archive_of_objects in folder.rglob(f"libpython{minor}*.a"):
         archive_of_objects.unlink()
