@@ -19,7 +19,7 @@ OLD_SPACE, COLLECTING = 1, 2
 
 
 class Memory:
-    """Zeroed memory, with the words of a page before memory that is none."""
+    """Zeroed memory: the words of one page, with no readable memory behind it."""
 
     def __init__(self):
         self.map = mmap.mmap(-1, 2 * mmap.PAGESIZE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from console import METER, StepError, heading, say, tests_ignored, tests_passed
 
 SHOWN = 10
-"""So many of the dearest jobs are listed at the end."""
+"""How many of the most expensive jobs the closing table lists."""
 
 
 @dataclass
@@ -50,8 +50,8 @@ class Tally:
     def close(self) -> None:
         """Prints what the run cost and the closing line; raises `StepError` when anything failed."""
         heading("processor seconds")
-        dearest = sorted(self.costs.items(), key=lambda item: -item[1])
-        for title, seconds in dearest[:SHOWN]:
+        most_expensive = sorted(self.costs.items(), key=lambda item: -item[1])
+        for title, seconds in most_expensive[:SHOWN]:
             say(f"{seconds:7.0f}  {title}")
         say(f"{sum(self.costs.values()):7.0f}  in all {len(self.costs)} jobs")
         heading("result")

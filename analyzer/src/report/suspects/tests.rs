@@ -53,7 +53,7 @@ fn what_others_let_go_of_is_no_growth() {
     let found = told(&shared, &process(2000..2020, 10_000, ""));
     assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["sys.modules['app'].kept"]);
     assert!(found[0].1.ends_with("In 1.dump it had 500 bytes; now it has 200.5 kB."), "{found:?}");
-    // What is large for any heap is told of all the same, and that it has not come lately.
+    // Growth that is large for any heap is reported all the same, with a word that it is not recent.
     let large = told(&process(1000..1020, 50_000, &circle(1000..1020)), &process(1000..1020, 50_000, ""));
     assert!(large[0].1.ends_with("hardly any of that is new, others have let go of it."), "{large:?}");
 }
