@@ -19,7 +19,9 @@ import pytest
 from conftest import SECCOMP, Page, Worker, WorkerError, check_dump, eventually, names, process_state
 from test_disk import NO_NAMELESS_FILES
 
-MOMENTS = 100 if sys.version_info[:2] == (3, 12) else 12
+pytestmark = pytest.mark.outermost
+
+MOMENTS = 100 if sys.version_info[:2] == (3, 13) else 12
 OBJECTS = 60_000
 #: Of the moments, how many lie in the walk; the rest lie in syncing and naming the two files.
 WALK = 0.7

@@ -10,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import DEADLINE, check_dump, children, eventually, names
+
+pytestmark = pytest.mark.outermost
 
 
 def test_a_signal_makes_a_whole_dump(armed):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from console import BUILD, ROOT, run, say
+from console import ROOT, run, say
 from environments import (
     AZURITE,
     S3RVER,
@@ -22,13 +22,15 @@ from environments import (
     tools_environment,
     worker_environment,
 )
+from extension import TESTED
+from extension import lint as lint_extension
 from installed import check_source_distribution
 from lanes import Job, run_all
 from machine import Machine, announce, survey
 from memcheck import check_memory, has_valgrind
 from prometheus import promtool
 from pythons import Python
-from rust import TESTED, build_tested, lint_extension, test_and_lint
+from rust import TESTED_BINARIES, build_tested, test_and_lint
 from rust import lint as lint_rust
 from tally import Tally
 
@@ -75,6 +77,7 @@ def lint() -> None:
     plan = Plan(survey())
     plan_lint(plan)
     plan.add("lint: clippy (agent, analyzer, format)", lint_rust)
+    plan.add("lint: clippy (pyext, for each CPython)", partial(lint_extension, plan.machine.workers.values()))
     plan.carry_out()
 
 
@@ -108,19 +111,18 @@ def plan_environments(plan: Plan) -> None:
     machine = plan.machine
     before: list[str] = []
     for python in sorted(machine.workers.values(), key=lambda python: python.minor not in machine.complete):
-        action = partial(worker_environment, python, servers=python.minor in machine.complete)
+        action = partial(worker_environment, python, TESTED, servers=python.minor in machine.complete)
         before = [plan.add(environment(python), action, after=before)]
 
 
 def plan_lint(plan: Plan) -> None:
-    """Formatting, clippy on the extension, ruff and mypy."""
+    """Formatting, ruff and mypy."""
     plan.add("lint: cargo fmt", partial(run, ["cargo", "fmt", "--all", "--check"]))
     plan.add(TOOLS, partial(tools_environment, plan.machine))
     tools = interpreter_of("venv-tools").parent
     plan.add("lint: ruff check", partial(run, [tools / "ruff", "check", *PYTHON_SOURCES]), TOOLS)
     plan.add("lint: ruff format", partial(run, [tools / "ruff", "format", "--check", *PYTHON_SOURCES]), TOOLS)
     plan.add("lint: mypy --strict", partial(run, [tools / "mypy"]), TOOLS)
-    plan.add("lint: clippy (pyext, for each CPython)", partial(lint_extension, plan.machine))
 
 
 def environment(python: Python) -> str:
@@ -248,9 +250,9 @@ def pytest(
     """Runs pytest in one of the environments, without tests of these markers; a skipped test is a failure."""
     ours = {
         "PYTHONPATH": str(ROOT / "tests"),
-        # What thousands of processes import is compiled once, and not beside its sources.
-        "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
-        "HEAPSEE_BIN_DIR": str(TESTED),
+        # Whatever the user's shell says: thousands of processes import the same modules, which are compiled once.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "HEAPSEE_BIN_DIR": str(TESTED_BINARIES),
     }
     options = ["-q", "-p", "harness.no_skips", "-p", "no:cacheprovider"]
     if without:

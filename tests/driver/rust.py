@@ -1,4 +1,4 @@
-"""The Rust side: the two binaries, Rust's own tests, clippy."""
+"""The Rust side: the two binaries, Rust's own tests."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import clippy
 from cache import cached, fingerprint, keep
 from console import BUILD, ROOT, run
-from extension import build_environment
-from machine import Machine
 
 BINARIES = ("heapsee", "heapsee-agent")
-TESTED = BUILD / "tested"
+TESTED_BINARIES = BUILD / "tested"
 """Where the binaries are that the tests run."""
 
 COMPILED = ("deps", "build", ".fingerprint")
@@ -47,26 +46,16 @@ def build_tested() -> None:
     """
     take_dependencies()
     run(["cargo", "build", "--locked"], label="build")
-    TESTED.mkdir(parents=True, exist_ok=True)
+    TESTED_BINARIES.mkdir(parents=True, exist_ok=True)
     for name in BINARIES:
-        whole = TESTED / f"{name}.new"
+        whole = TESTED_BINARIES / f"{name}.new"
         shutil.copy2(target_folder() / "debug" / name, whole)
-        whole.replace(TESTED / name)
+        whole.replace(TESTED_BINARIES / name)
 
 
 def test_and_lint() -> str:
-    """Rust's own tests of the agent, the analyzer and the format; what is compiled for them is linted on the way.
-
-    clippy as the compiler of our own crates lints all that ``cargo clippy --all-targets`` would, but needs nothing
-    compiled a second time: that one checks hundreds of dependencies anew.
-    """
-    driver = run(["rustc", "--print", "sysroot"], quiet=True).strip()
-    env = {
-        "RUSTC_WORKSPACE_WRAPPER": str(Path(driver) / "bin" / "clippy-driver"),
-        # How cargo-clippy itself passes `-D warnings` on.
-        "CLIPPY_ARGS": "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
-    }
-    output = run(["cargo", "test", "--locked", "--no-fail-fast"], env=env, label="cargo")
+    """Rust's own tests of the agent, the analyzer and the format; what is compiled for them is linted on the way."""
+    output = run(["cargo", "test", "--locked", "--no-fail-fast"], env=clippy.as_compiler(), label="cargo")
     leave_dependencies()
     return output
 
@@ -74,14 +63,6 @@ def test_and_lint() -> str:
 def lint() -> None:
     """Clippy on the agent, the analyzer and the format, as a person would run it."""
     run(["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"], label="clippy")
-
-
-def lint_extension(machine: Machine) -> None:
-    """Clippy on the extension for every CPython: code that depends on the version is linted for each."""
-    for python in machine.workers.values():
-        env = {**build_environment(python.executable), "CARGO_TARGET_DIR": str(BUILD / "cargo-pyext-check")}
-        command = ["cargo", "clippy", "--locked", "-p", "heapsee-pyext", "--all-targets", "--", "-D", "warnings"]
-        run(command, env=env, label=f"clippy {python.minor}")
 
 
 def dependencies_key() -> str:

@@ -23,6 +23,7 @@ from environments import (
     tools_environment,
     worker_environment,
 )
+from extension import TESTED
 from installed import build_wheels
 from machine import announce, survey
 from memcheck import check_memory, has_valgrind
@@ -143,7 +144,7 @@ def soak() -> None:
     """One worker dumped thousands of times; in the tests it is a hundred."""
     newest = survey().newest
     build_tested()
-    worker_environment(newest)
+    worker_environment(newest, TESTED)
     env = {"HEAPSEE_SOAK": SOAK_DUMPS}
     pytest(newest.minor, f"venv-{newest.minor}", "tests/e2e/test_soak.py", "-s", env=env)
 
@@ -163,7 +164,7 @@ def memcheck() -> None:
         raise StepError("valgrind is not on PATH: apt-get install valgrind")
     for python in survey().workers.values():
         heading(f"CPython {python.minor}: memcheck")
-        check_memory(worker_environment(python))
+        check_memory(worker_environment(python, TESTED))
 
 
 def cgroup2() -> None:
