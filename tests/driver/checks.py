@@ -13,6 +13,7 @@ from pathlib import Path
 from console import ROOT, run, say
 from environments import (
     AZURITE,
+    OLD_RELEASE,
     S3RVER,
     deploy_environment,
     interpreter_of,
@@ -39,9 +40,6 @@ WHOLE = os.environ.get("HEAPSEE_WHOLE") == "1"
 """Whether every test is run with every CPython, also those that depend little on it."""
 LANES = 3
 """So many checks run at a time, on two processors: most of the tests wait more than they compute."""
-
-OLD_RELEASE = "3.14"
-"""The CPython whose collector changed between its releases."""
 
 BINARIES = "build: the two binaries"
 TOOLS = "environment: ruff, mypy"

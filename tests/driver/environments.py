@@ -27,6 +27,8 @@ UWSGI = {
     "CFLAGS": "-O0 -g0",
 }
 """How uWSGI compiles itself: with the plugins that the tests use, in half the time. These flags come behind its -O2."""
+OLD_RELEASE = "3.14"
+"""The CPython whose collector changed between its releases."""
 AZURITE = ("azurite@3.37.0", "azurite-blob")
 S3RVER = ("s3rver@3.7.1", "s3rver")
 
@@ -59,8 +61,12 @@ def make_environment(name: str, python: Python, requirements: str) -> Path:
 
 def required(name: str, python: Python, requirements: str) -> list[str | Path]:
     """Options that name a file of requirements, each in no other version than locked."""
-    constraints = [option for path in locked_versions(name, python) for option in ("--constraints", path)]
-    return ["--requirements", REQUIREMENTS / requirements, *constraints]
+    return ["--requirements", REQUIREMENTS / requirements, *constraints(name, python)]
+
+
+def constraints(name: str, python: Python) -> list[str | Path]:
+    """Options with which each package has the version that is locked for ``build/<name>``."""
+    return [option for path in locked_versions(name, python) for option in ("--constraints", path)]
 
 
 def new_environment(folder: Path, python: Python, *options: str) -> None:

@@ -9,8 +9,8 @@ import os
 import shutil
 from pathlib import Path
 
-from console import BUILD, StepError, run, say
-from environments import make_environment, new_environment
+from console import BUILD, ROOT, StepError, run, say
+from environments import OLD_RELEASE, constraints, install, make_environment, new_environment, old_release
 from extension import MANIFEST, build_environment
 from machine import Machine
 from pythons import Python
@@ -36,7 +36,10 @@ def check_source_distribution(python: Python) -> str:
 
 
 def build_wheels(machine: Machine) -> None:
-    """Makes a wheel for each CPython into ``build/wheels``, for any Linux of this processor's kind, and tries each."""
+    """Makes a wheel for each CPython into ``build/wheels``, for any Linux of this processor's kind, and tries each.
+
+    The source distribution is tried too, with each CPython that runs every test.
+    """
     tools = make_environment("venv-wheels", machine.settled, "wheels.txt")
     folder = BUILD / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
@@ -49,8 +52,14 @@ def build_wheels(machine: Machine) -> None:
         env = {**build_environment(python.executable), "PATH": path}
         run([*command, "--interpreter", python.executable], env=env, quiet=True)
         (wheel,) = folder.glob(f"heapsee-*-cp{python.minor.replace('.', '')}-*.whl")
-        try_installed(wheel, BUILD / "packaging" / f"wheel-{python.minor}", python)
+        environment = BUILD / "packaging" / f"wheel-{python.minor}"
+        try_installed(wheel, environment, python)
+        if python.minor == OLD_RELEASE:
+            try_on_old_release(environment, python)
         say(f"build/wheels/{wheel.name}")
+    for minor in machine.complete:
+        check_source_distribution(machine.workers[minor])
+        say(f"the source distribution is compiled and installed with CPython {minor}")
 
 
 def try_installed(distribution: Path, environment: Path, python: Python) -> None:
@@ -62,3 +71,16 @@ def try_installed(distribution: Path, environment: Path, python: Python) -> None
     run([interpreter, "-c", ARMED], env={"HEAPSEE_INSTALL": "1", "HEAPSEE_SIGNAL": "USR2", "HEAPSEE_MODE": "fork"})
     if run([interpreter, "-c", "import sys; print('heapsee' in sys.modules)"], quiet=True).strip() != "False":
         raise StepError("an interpreter imports heapsee although HEAPSEE_INSTALL is not set")
+
+
+def try_on_old_release(environment: Path, python: Python) -> None:
+    """Runs what is installed there on an earlier release of the same CPython, whose collector is another."""
+    old = old_release(python)
+    if old is None:
+        say(f"not made for this processor, so not tried: an old release of CPython {OLD_RELEASE}")
+        return
+    interpreter = environment / "bin" / "python"
+    install(interpreter, "pytest", *constraints(f"venv-{python.minor}", python))
+    command: list[str | Path] = [interpreter, "-m", "pytest", "-q", "-p", "harness.no_skips", "-p", "no:cacheprovider"]
+    command += ["pyext/tests/test_old_release.py", "-k", "collector or every_age"]
+    run(command, env={"PYTHONPATH": str(ROOT / "tests"), "HEAPSEE_OLD_314": str(old)}, quiet=True)
