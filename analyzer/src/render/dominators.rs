@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use super::grid::Align;
 use super::printable;
 use super::table::table;
-use crate::report::cut::{Choice, Cut};
-use crate::report::top::{By, Item, Top};
-use crate::report::tree::{Below, Branch, Tree};
-use crate::report::words::{bytes, objects, thousands};
+use heapsee_heap::answers::cut::{Choice, Cut};
+use heapsee_heap::answers::top::{By, Item, Top};
+use heapsee_heap::answers::tree::{Below, Branch, Tree};
+use heapsee_heap::answers::words::{bytes, objects, thousands};
 
 /// The biggest.
 pub fn top(out: &mut dyn Write, top: &Top) -> io::Result<()> {

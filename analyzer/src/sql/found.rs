@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 
 use super::plan;
-use crate::graph::{self, Dominators, Tree};
-use crate::heap::{RootReason, View};
-use crate::owner::Owners;
+use heapsee_heap::graph::{self, Dominators, Tree};
+use heapsee_heap::heap::{RootReason, View};
+use heapsee_heap::owner::Owners;
 
 /// What is found about all objects of one view.
 #[derive(Default)]

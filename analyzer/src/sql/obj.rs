@@ -19,10 +19,10 @@ use super::catalog::{Catalog, Generation};
 use super::found::Found;
 use super::module::MODULE;
 use super::plan::{self, Order, ROWID, Text};
-use super::repr::{plain, repr};
 use super::scan::Scan;
 use super::write;
-use crate::heap::View;
+use heapsee_heap::heap::View;
+use heapsee_heap::naming::{plain, repr};
 
 /// The columns that `select *` shows, in their order. Behind them come hidden ones: see [`super::found`].
 pub const COLUMNS: [&str; 8] = ["address", "type", "name", "value", "size", "len", "mark", "repr"];

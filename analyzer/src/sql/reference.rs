@@ -20,8 +20,8 @@ use rusqlite::{Connection, Result};
 use super::catalog::{Catalog, Generation};
 use super::plan::{self, Order, ROWID};
 use super::write::{self, RefRow};
-use crate::heap::View;
-use crate::naming::{Known, Names};
+use heapsee_heap::heap::View;
+use heapsee_heap::naming::{Known, Names};
 
 const SCHEMA: &CStr = c"create table ref (parent int, child int, edge text hidden)";
 const PARENT: c_int = 0;

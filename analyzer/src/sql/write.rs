@@ -10,9 +10,9 @@ use rusqlite::{Error, Result, ffi};
 
 use super::catalog::{Catalog, Generation};
 use super::plan;
-use super::repr::{plain, repr};
-use crate::heap::{CellValue, Cells, Edge, View};
-use crate::naming::{Names, root_name};
+use heapsee_heap::heap::{CellValue, Cells, Edge, View};
+use heapsee_heap::naming::{Names, root_name};
+use heapsee_heap::naming::{plain, repr};
 
 /// The generation that `using heapsee_obj(N)` names.
 pub fn connect(catalog: Option<&Arc<Catalog>>, args: &[&[u8]]) -> Result<(Arc<Catalog>, Arc<Generation>)> {

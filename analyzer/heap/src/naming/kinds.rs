@@ -225,7 +225,7 @@ impl Asked<'_> {
                 Some((at, _)) if at + 1 == self.position => attribute("__qualname__"),
                 Some((_, name)) => EdgeName::Part(format!("local of {name}()")),
                 None => EdgeName::Part(match self.view.heap().value(self.node) {
-                    Some(name) => format!("local of {}()", crate::sql::plain(name)),
+                    Some(name) => format!("local of {}()", crate::naming::plain(name)),
                     None => "local of the frame".to_owned(),
                 }),
             },

@@ -12,7 +12,7 @@ pub const SCHEMA: &str = "heapsee.top/1";
 const SAME: u64 = 90;
 
 /// What the rows stand for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// Single objects.

@@ -11,7 +11,7 @@ use crate::heap::Heap;
 pub const SCHEMA: &str = "heapsee.summary/1";
 
 /// By what the types are sorted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// Most objects first.

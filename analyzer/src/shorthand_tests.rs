@@ -1,4 +1,4 @@
-//! Tests of [`super::substitute`]: a table of what each shorthand becomes, and properties on any text.
+//! Tests of the shorthands: a table of what each shorthand becomes, and properties on any text.
 
 use proptest::prelude::*;
 

@@ -10,6 +10,7 @@ mod fold;
 mod kinds;
 mod literal;
 mod place;
+mod repr;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use expression::{expression, root_name};
 pub use fold::{Fold, fold, folded_text};
 pub use literal::{is_dict_type, literal, type_of, whole_text};
 pub use place::{NOWHERE, Places};
+pub use repr::{plain, repr};
 
 use shape::Layout;
 

@@ -1,7 +1,7 @@
 //! Objects as Python literals, to stand between the brackets of a subscript.
 
+use super::repr::quoted;
 use crate::heap::{Value, View};
-use crate::sql::quoted;
 
 /// Longer tuples are not written out.
 const LONGEST_TUPLE: usize = 4;

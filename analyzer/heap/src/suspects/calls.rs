@@ -78,7 +78,7 @@ fn suspended(kinds: &Kinds<'_>, node: u32) -> Option<String> {
     view.edges_from(node, |edge| {
         if found.is_none() && view.is_live(edge.child) {
             found = match kinds.type_name(edge.child) {
-                "frame" => view.value(edge.child).map(|name| crate::sql::plain(name).into_owned()),
+                "frame" => view.value(edge.child).map(|name| crate::naming::plain(name).into_owned()),
                 "str" if kinds.names().edge(edge).to_string() == ".__qualname__" => whole_text(view, edge.child),
                 _ => None,
             };

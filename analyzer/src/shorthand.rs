@@ -1,4 +1,4 @@
-//! The shell's shorthands: `X&` and `X^` (children and parents of X, chainable), `#N.i` (the address of a row shown),
+//! Shorthands in SQL: `X&` and `X^` (children and parents of X, chainable), `#N.i` (the address of a row shown),
 //! `#N.column` (a whole column as a list) and `$name`.
 //!
 //! String literals, quoted identifiers and comments are left alone, and so is `&` where it can only be SQL's bitwise
@@ -247,6 +247,28 @@ pub fn quote(text: &str) -> String {
     out
 }
 
+/// Shorthands where no results and no names are known: `X&` and `X^` are all there is.
+struct Nothing;
+
+impl References for Nothing {
+    fn row(&self, result: usize, _row: usize) -> Result<String, SubstituteError> {
+        Err(SubstituteError::NoResult(result))
+    }
+
+    fn column(&self, result: usize, _column: &str) -> Result<Vec<String>, SubstituteError> {
+        Err(SubstituteError::NoResult(result))
+    }
+
+    fn name(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+/// `text` with `X&` and `X^` replaced by the SQL they stand for, outside of a shell.
+pub fn expand(text: &str) -> Result<String, SubstituteError> {
+    substitute(text, &Nothing)
+}
+
 #[cfg(test)]
-#[path = "substitute_tests.rs"]
+#[path = "shorthand_tests.rs"]
 mod tests;

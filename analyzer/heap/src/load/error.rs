@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::exit::Exit;
 use crate::heap::TooLarge;
 
 /// Why a dump cannot be read.
@@ -98,16 +97,6 @@ impl LoadError {
             io::ErrorKind::IsADirectory => LoadError::Directory(path),
             io::ErrorKind::PermissionDenied => LoadError::Permission(path),
             _ => LoadError::Io { path, error },
-        }
-    }
-
-    /// The exit code that goes with it.
-    pub fn exit(&self) -> Exit {
-        match self {
-            LoadError::NotFound(_) | LoadError::Directory(_) | LoadError::Permission(_) | LoadError::Io { .. } => {
-                Exit::Input
-            }
-            _ => Exit::Failed,
         }
     }
 }

@@ -132,12 +132,12 @@ impl Heap {
     /// A heap from the lines of a dump: for tests and examples. Lines that are no objects are an error.
     ///
     /// ```
-    /// let heap = heapsee::heap::Heap::from_text(
+    /// let heap = heapsee_heap::heap::Heap::from_text(
     ///     r#"{"address": 16, "type": "list", "size": 64, "len": 1, "refs": [32]}
     ///        {"address": 32, "type": "str", "size": 50, "len": 1, "value": "x", "refs": []}"#,
     /// )?;
     /// assert_eq!(heap.len(), 2);
-    /// # Ok::<(), heapsee::heap::TextError>(())
+    /// # Ok::<(), heapsee_heap::heap::TextError>(())
     /// ```
     pub fn from_text(lines: &str) -> Result<Heap, TextError> {
         Heap::from_text_with_meta(lines, None)

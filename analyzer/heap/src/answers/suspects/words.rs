@@ -1,9 +1,9 @@
 //! The sentences about a suspect, and the commands to type next. It finds nothing out: all figures are given.
 
 use super::{Accumulated, Attribute, Inside, Suspect};
+use crate::answers::words::{bytes, objects, place, thousands};
 use crate::graph::Amount;
 use crate::heap::RootReason;
-use crate::report::words::{bytes, objects, place, thousands};
 
 /// `holders` are the addresses of all places that have to go.
 pub(super) fn next_commands(dump: &str, told: &Suspect, holders: &[u64]) -> Vec<String> {

@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::{Dump, Found, Suspect, find, holders};
+use crate::answers::study::Study;
+use crate::answers::words::{bytes, thousands};
 use crate::graph::kept_by;
 use crate::heap::RootReason;
-use crate::report::study::Study;
-use crate::report::words::{bytes, thousands};
 use crate::suspects::{self, Shape};
 
 /// Dumps are searched for places with this much less in them than is told of without looking for growth.
