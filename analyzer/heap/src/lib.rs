@@ -35,7 +35,7 @@
 //! let dump = Dump { name: "worker.dump".to_owned(), view: &view };
 //! let suspects = Suspects::of(&[dump], None, Some(3));
 //! println!("{}", serde_json::to_string(&suspects)?);
-//! assert_eq!(suspects.suspects[0].kind, "object");
+//! assert_eq!(suspects.suspects[0].kind.name(), "object");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

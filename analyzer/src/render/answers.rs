@@ -92,7 +92,7 @@ pub fn info(out: &mut dyn Write, info: &Info) -> io::Result<()> {
     if let Some(root) = &info.root {
         line("root", root)?;
     }
-    line("held by", info.held_by.as_deref().unwrap_or("nothing that a root reaches"))
+    line("held by", &info.held_by.as_ref().map_or("nothing that a root reaches".to_owned(), ToString::to_string))
 }
 
 /// References of an object, or to it.

@@ -33,7 +33,7 @@ pub fn diff(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
                 }
                 _ => row.type_name.clone(),
             };
-            (&row.series, vec![times, row.path.clone()])
+            (&row.series, vec![times, row.path.to_string()])
         }),
     )?;
     section(out, "By type", diff.changed.types, unit, &["type"], {

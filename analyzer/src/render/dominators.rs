@@ -29,7 +29,7 @@ pub fn top(out: &mut dyn Write, top: &Top) -> io::Result<()> {
             let row = |item: &Item| {
                 let address = item.address.map(|address| address.to_string()).unwrap_or_default();
                 let path = item.path.clone().unwrap_or_default();
-                [share(item), vec![address, item.type_name.clone(), path]].concat()
+                [share(item), vec![address, item.type_name.clone(), path.to_string()]].concat()
             };
             let mut rows = Vec::new();
             for item in &top.items {

@@ -119,7 +119,13 @@ pub fn reconcile(out: &mut dyn Write, reconcile: &Reconcile) -> io::Result<()> {
             let amount = outside.amount;
             let holds = outside.holds.unwrap_or("unknown: a type of a C extension").to_owned();
             let path = outside.path.clone().unwrap_or_default();
-            vec![amount.objects.to_string(), amount.bytes.to_string(), outside.type_name.clone(), holds, path]
+            vec![
+                amount.objects.to_string(),
+                amount.bytes.to_string(),
+                outside.type_name.clone(),
+                holds,
+                path.to_string(),
+            ]
         };
         let rows: Vec<Vec<String>> = reconcile.outside.iter().map(row).collect();
         let headers = [

@@ -7,12 +7,33 @@ use super::study::Study;
 use crate::graph::cut::{self, NoCut};
 use crate::graph::{self, Amount, amount_of, kept_by};
 use crate::heap::Edge;
-use crate::naming::{EdgeName, expression};
+use crate::naming::{EdgeName, Expression, expression};
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.cut/1";
 
 /// What to drop.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use fixedbitset::FixedBitSet;
+/// use heapsee_heap::answers::cut::Cut;
+/// use heapsee_heap::answers::study::Study;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let text = FixedBitSet::from_iter([1]);
+/// let cut = Cut::of(&Study::of(&view), "address = 32", &text, 16);
+/// let best = cut.best.as_ref().expect("there is one reference to drop");
+/// assert_eq!((best.refs.len(), best.frees.bytes), (1, 1000));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Cut {
     /// [`SCHEMA`].
@@ -46,7 +67,7 @@ pub struct Choice {
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Dropped {
     /// An expression that ends with the reference, where it can.
-    pub expression: String,
+    pub expression: Expression,
     /// Who refers.
     pub parent: u64,
     /// Its type.

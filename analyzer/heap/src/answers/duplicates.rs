@@ -8,12 +8,29 @@ use super::equal::Equal;
 use super::tally::Whereabouts;
 use crate::graph::Amount;
 use crate::heap::View;
-use crate::naming::{is_dict_type, literal, type_of};
+use crate::naming::{Expression, is_dict_type, literal, type_of};
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.duplicates/1";
 
 /// Everything that is there more than once.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::duplicates::Duplicates;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let duplicates = Duplicates::of(&view, 10);
+/// assert_eq!((duplicates.group_count, duplicates.groups[0].count_there), (1, 2));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Duplicates {
     /// [`SCHEMA`].
@@ -58,7 +75,7 @@ pub struct Copies {
     /// Whether one object could stand for all.
     pub shareable: bool,
     /// Where most of them hang.
-    pub path: String,
+    pub path: Expression,
     /// How many of them hang there.
     pub count_there: u64,
     /// The address of one.

@@ -12,6 +12,24 @@ use crate::heap::View;
 pub const SCHEMA: &str = "heapsee.gc/1";
 
 /// What a collection after the cut would free.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use fixedbitset::FixedBitSet;
+/// use heapsee_heap::answers::freed::Freed;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let freed = Freed::without(&view, &FixedBitSet::from_iter([0]));
+/// assert_eq!((freed.freed.objects, freed.freed.bytes), (3, 2064));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Freed {
     /// [`SCHEMA`].

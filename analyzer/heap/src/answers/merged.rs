@@ -13,6 +13,25 @@ use crate::naming::{fold, folded_text};
 pub const SCHEMA: &str = "heapsee.merged-paths/1";
 
 /// All ways, merged.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use fixedbitset::FixedBitSet;
+/// use heapsee_heap::answers::merged::Merged;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let (list, texts) = (FixedBitSet::from_iter([0]), FixedBitSet::from_iter([1, 2]));
+/// let merged = Merged::find(&view, &list, &texts, &FixedBitSet::with_capacity(3));
+/// assert_eq!((merged.wanted, merged.reached, merged.branches[0].type_name.as_str()), (2, 2, "list"));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Merged {
     /// [`SCHEMA`].

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use crate::graph;
 use crate::heap::{Edge, Value, View};
-use crate::naming::{EdgeName, Names, expression};
+use crate::naming::{EdgeName, Expression, Names, expression};
 
 /// The `schema` of [`Info`].
 pub const INFO_SCHEMA: &str = "heapsee.info/1";
@@ -99,6 +99,23 @@ impl Reference {
 }
 
 /// References of one object, in the order of the dump.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::object::Refs;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts. CPython visits the elements of a list from the last one on.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let refs = Refs::of(&view, 0, false, Some(1));
+/// assert_eq!((refs.count, refs.refs.len()), (2, 1));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Refs {
     /// [`REFS_SCHEMA`].
@@ -131,6 +148,24 @@ impl Refs {
 }
 
 /// One object, what keeps it, and what is around it.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::object::Info;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts. CPython visits the elements of a list from the last one on.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let info = Info::of(&view, 1);
+/// assert_eq!((info.object.caption(), info.referrers), ("abc".to_owned(), 1));
+/// assert_eq!(info.held_by.map(|path| path.to_string()).as_deref(), Some("<list at 0x10>[1]"));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Info {
     /// [`INFO_SCHEMA`].
@@ -140,7 +175,7 @@ pub struct Info {
     /// Why it is a root, if it is one.
     pub root: Option<String>,
     /// A shortest way to it from a root, as a Python expression where it can be one; none if no root reaches it.
-    pub held_by: Option<String>,
+    pub held_by: Option<Expression>,
     /// How many references lead to it.
     pub referrers: usize,
     /// How many references it has.

@@ -11,6 +11,24 @@ use crate::owner::{Kind, Owners, Package};
 pub const SCHEMA: &str = "heapsee.packages/1";
 
 /// What each package has.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::packages::Packages;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// // Without a sidecar nobody knows of packages.
+/// let packages = Packages::of(&view, 10);
+/// assert_eq!((packages.package_count, packages.nobody.objects), (0, 3));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Packages {
     /// [`SCHEMA`].

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::object::Object;
 use crate::graph;
 use crate::heap::View;
-use crate::naming::{EdgeName, Names, expression, fold, folded_text, root_name};
+use crate::naming::{EdgeName, Expression, Names, expression, fold, folded_text, root_name};
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.path/1";
@@ -26,6 +26,26 @@ pub struct Search<'a> {
 }
 
 /// The paths that were found, the shortest first.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use fixedbitset::FixedBitSet;
+/// use heapsee_heap::answers::path::{Paths, Search};
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts. CPython visits the elements of a list from the last one on.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let (list, text) = (FixedBitSet::from_iter([0]), FixedBitSet::from_iter([2]));
+/// let search = Search { from: &list, to: &text, reversed: false, avoid: &FixedBitSet::with_capacity(3), most: 1 };
+/// let paths = Paths::find(&view, &search);
+/// assert_eq!(paths.paths[0].expression.to_string(), "<list at 0x10>[0]");
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Paths {
     /// [`SCHEMA`].
@@ -38,7 +58,7 @@ pub struct Paths {
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Path {
     /// One Python expression, where it can be one, with repeating links folded.
-    pub expression: String,
+    pub expression: Expression,
     /// The types along the path, with repeating links folded.
     pub types: String,
     /// Every object.
@@ -125,7 +145,9 @@ mod tests {
         let (from, to, avoid) = (set(&[from]), set(&[to]), set(avoid));
         let search = Search { from: &from, to: &to, reversed, avoid: &avoid, most };
         let paths = Paths::find(&view(), &search).paths.into_iter();
-        paths.map(|path| (path.expression, path.steps.iter().map(|step| step.object.address).collect())).collect()
+        paths
+            .map(|path| (path.expression.to_string(), path.steps.iter().map(|step| step.object.address).collect()))
+            .collect()
     }
 
     #[test]

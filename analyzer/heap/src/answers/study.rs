@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use crate::graph::{Dominators, Tree};
 use crate::heap::View;
-use crate::naming::expression;
+use crate::naming::{Expression, expression};
 use crate::suspects::{self, Kinds};
 
 use super::words::percent;
@@ -32,12 +32,12 @@ impl<'v> Study<'v> {
     }
 
     /// The same as a Python expression, as far as there is one.
-    pub fn path(&self, node: u32) -> String {
+    pub fn path(&self, node: u32) -> Expression {
         self.expression(&self.way(node))
     }
 
     /// A way as a Python expression.
-    pub fn expression(&self, way: &[u32]) -> String {
+    pub fn expression(&self, way: &[u32]) -> Expression {
         expression(self.view, way, &self.kinds.names().along(way))
     }
 

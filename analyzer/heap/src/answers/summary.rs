@@ -21,6 +21,21 @@ pub enum Order {
 }
 
 /// The whole summary.
+///
+/// ```
+/// use heapsee_heap::answers::summary::{Order, Summary};
+/// use heapsee_heap::heap::Heap;
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let summary = Summary::of(&heap, Order::Size, Some(1));
+/// assert_eq!((summary.totals.objects, summary.totals.bytes, summary.types.len()), (3, 2064, 1));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Summary {
     /// [`SCHEMA`].

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::graph::{Amount, Tree};
 use crate::heap::View;
-use crate::naming::{NOWHERE, Names, Places, expression, type_of};
+use crate::naming::{Expression, NOWHERE, Names, Places, expression, type_of};
 
 /// Where every object of a view hangs.
 pub struct Whereabouts {
@@ -34,20 +34,20 @@ impl Whereabouts {
     }
 
     /// A place in words.
-    pub fn text(&self, place: u32) -> String {
+    pub fn text(&self, place: u32) -> Expression {
         text_of(&self.places, place)
     }
 
     /// The way to one object as an expression.
-    pub fn path(&self, view: &View, node: u32) -> String {
+    pub fn path(&self, view: &View, node: u32) -> Expression {
         let path = self.tree.path(node);
         expression(view, &path, &Names::new(view).along(&path))
     }
 }
 
 /// A place in words.
-pub fn text_of(places: &Places, place: u32) -> String {
-    if place == NOWHERE { "nothing that a root reaches".to_owned() } else { places.expression(place) }
+pub fn text_of(places: &Places, place: u32) -> Expression {
+    if place == NOWHERE { Expression::words("nothing that a root reaches") } else { places.expression(place) }
 }
 
 /// Objects that have something in common, and where.

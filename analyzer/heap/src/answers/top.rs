@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::study::Study;
 use crate::graph::Amount;
+use crate::naming::Expression;
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.top/1";
@@ -25,6 +26,24 @@ pub enum By {
 }
 
 /// The rows, the biggest first.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::study::Study;
+/// use heapsee_heap::answers::top::{By, Top};
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let top = Top::of(&Study::of(&view), By::Object, Some(1));
+/// assert_eq!((top.items[0].type_name.as_str(), top.items[0].retained_bytes), ("list", 2064));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Top {
     /// [`SCHEMA`].
@@ -58,7 +77,7 @@ pub struct Item {
     /// `retained_bytes` in percent of the heap.
     pub share: f64,
     /// An expression that leads to the object; for a module its name; none for a type.
-    pub path: Option<String>,
+    pub path: Option<Expression>,
     /// Where the way down ends on which one object keeps nearly all of what the object before keeps, if it goes on.
     pub leads_to: Option<End>,
 }
@@ -74,7 +93,7 @@ pub struct End {
     /// What would go with it.
     pub retained_bytes: u64,
     /// An expression that leads to it.
-    pub path: String,
+    pub path: Expression,
 }
 
 impl Top {
@@ -91,7 +110,7 @@ impl Top {
     }
 }
 
-fn item(study: &Study<'_>, node: u32, amount: Amount, path: String) -> Item {
+fn item(study: &Study<'_>, node: u32, amount: Amount, path: Expression) -> Item {
     Item {
         address: Some(study.view.address(node)),
         type_name: study.kinds.type_name(node).to_owned(),
@@ -193,5 +212,10 @@ fn modules(study: &Study<'_>, most: usize) -> (Vec<Item>, usize) {
     rows.sort_by_key(|(amount, module)| (std::cmp::Reverse(amount.bytes), *module));
     rows.truncate(most);
     let name = |module: u32| study.view.name(module).unwrap_or_default().into_owned();
-    (rows.into_iter().map(|(amount, module)| item(study, module, amount, name(module))).collect(), count)
+    (
+        rows.into_iter()
+            .map(|(amount, module)| item(study, module, amount, Expression::words(&name(module))))
+            .collect(),
+        count,
+    )
 }

@@ -6,11 +6,30 @@ use super::object::Object;
 use super::study::Study;
 use crate::graph::Amount;
 use crate::heap::RootReason;
+use crate::naming::Expression;
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.tree/1";
 
 /// A part of the tree.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::study::Study;
+/// use heapsee_heap::answers::tree::{Extent, Tree};
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let tree = Tree::of(&Study::of(&view), Some(0), Extent { depth: 1, most: 8 });
+/// assert_eq!(tree.path.map(|path| path.to_string()).as_deref(), Some("<list at 0x10>"));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Tree {
     /// [`SCHEMA`].
@@ -18,7 +37,7 @@ pub struct Tree {
     /// All that the roots reach.
     pub heap: Amount,
     /// An expression that leads to the top of this part; none for the virtual root.
-    pub path: Option<String>,
+    pub path: Option<Expression>,
     /// The top; none for the virtual root.
     pub top: Option<Branch>,
     /// What the virtual root's children are, if the top is that.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::study::Study;
 use crate::graph::Amount;
+use crate::naming::Expression;
 use crate::twins::{self, Alike};
 
 /// The `schema` of this version.
@@ -16,6 +17,25 @@ const LEAST_SHARE: u64 = 100;
 const MOST_MEMBERS: usize = 10;
 
 /// Everything that is there more than once.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::study::Study;
+/// use heapsee_heap::answers::twins::Twins;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// // Nothing here is large enough to be looked at.
+/// let twins = Twins::of(&Study::of(&view), None, 10);
+/// assert_eq!((twins.group_count, twins.heap.objects), (0, 3));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Twins {
     /// [`SCHEMA`].
@@ -54,7 +74,7 @@ pub struct Member {
     /// The owner's address.
     pub address: u64,
     /// Where it hangs, as a Python expression where there is one.
-    pub path: String,
+    pub path: Expression,
     /// What would go with it.
     pub retained: Amount,
 }

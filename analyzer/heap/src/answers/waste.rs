@@ -22,6 +22,24 @@ const LEAST_NUMBERS: u64 = 8;
 const MOST_OWNERS: usize = 1;
 
 /// What could be saved, and where.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::waste::Waste;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let waste = Waste::of(&view, 10);
+/// assert_eq!(waste.heap.bytes, 2064);
+/// assert!(waste.kinds.iter().any(|kind| kind.total.bytes == 1000), "one of the two texts would do");
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Waste {
     /// [`SCHEMA`].
@@ -70,7 +88,7 @@ impl Waste {
             kind,
             explanation,
             total: tally.total,
-            places: tally.groups(view, |place| whereabouts.text(place), limit),
+            places: tally.groups(view, |place| whereabouts.text(place).to_string(), limit),
             values: Vec::new(),
         };
         let mut kinds = vec![
@@ -117,7 +135,7 @@ fn notes(found: &Found) -> Vec<String> {
 /// Rows are classes here, each with the place where most of its bytes are.
 fn attribute_dicts(view: &View, whereabouts: &Whereabouts, tally: &Tally<u32>, limit: usize) -> KindOfWaste {
     let row = |(type_id, amount, dict): (u32, Amount, u32)| Group {
-        path: whereabouts.text(whereabouts.place(dict)),
+        path: whereabouts.text(whereabouts.place(dict)).to_string(),
         type_name: view.type_name(type_id).to_owned(),
         amount,
         largest: view.address(dict),

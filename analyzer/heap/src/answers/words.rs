@@ -33,21 +33,6 @@ pub fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 
-/// `sys.modules['a.b'].c` as `a.b.c`: how a person would name the place. Anything else stays as it is.
-pub fn place(expression: &str) -> String {
-    match module_of(expression) {
-        Some(module) => format!("{module}{}", &expression[MODULES.len() + module.len() + 2..]),
-        None => expression.to_owned(),
-    }
-}
-
-const MODULES: &str = "sys.modules['";
-
-/// The module at the beginning of an expression.
-pub fn module_of(expression: &str) -> Option<&str> {
-    expression.strip_prefix(MODULES)?.split_once("']").map(|(module, _)| module)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,16 +43,5 @@ mod tests {
         assert_eq!([7, 1500, 38_200_000, 2_500_000_000].map(bytes), ["7 bytes", "1.5 kB", "38.2 MB", "2.50 GB"]);
         assert_eq!([objects(1, "dict"), objects(2000, "dict")], ["1 dict object", "2,000 dict objects"]);
         assert_eq!([percent(1, 4), percent(1, 0)], [25.0, 0.0]);
-    }
-
-    #[test]
-    fn places_begin_with_the_module() {
-        assert_eq!(place("sys.modules['my.app']._x['a']"), "my.app._x['a']");
-        assert_eq!(place("sys.modules['my.app']"), "my.app");
-        assert_eq!(
-            place("<frame main() at a.py:3, thread 1> → local of main(): list"),
-            "<frame main() at a.py:3, thread 1> → local of main(): list"
-        );
-        assert_eq!(module_of("sys.modules['a"), None);
     }
 }

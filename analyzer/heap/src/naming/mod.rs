@@ -25,7 +25,8 @@ use rustc_hash::FxHashMap;
 use crate::heap::{Edge, Heap, View};
 
 pub use edge::EdgeName;
-pub use expression::{expression, root_name};
+pub(crate) use expression::text_of_key;
+pub use expression::{Expression, expression, root_name};
 pub use fold::{Fold, fold, folded_text};
 pub use literal::{is_dict_type, literal, type_of, whole_text};
 pub use place::{NOWHERE, Places};

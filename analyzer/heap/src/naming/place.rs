@@ -7,9 +7,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::expression::attribute_of_key;
+use super::expression::{Expression, Link as Written, Start, attribute_of_key, start};
 use super::literal::{is_dict_type, type_of};
-use super::{EdgeName, Names, root_name};
+use super::{EdgeName, Names};
 use crate::graph::Tree;
 use crate::heap::{Edge, View};
 
@@ -121,21 +121,25 @@ impl Places {
     }
 
     /// In Python, as far as there is an expression; `…` where a link leads back.
-    pub fn expression(&self, place: u32) -> String {
+    pub fn expression(&self, place: u32) -> Expression {
         let mut links = Vec::new();
         let mut at = place;
         loop {
             let Place { parent, label, kind, repeats } = self.places[at as usize];
             let text = self.labels.text(label);
             let kind = if text.ends_with(['→', '?']) { format!(" {}", self.kinds.text(kind)) } else { String::new() };
-            links.push(format!("{}{kind}{}", text.trim_end_matches('?'), if repeats { "(…)" } else { "" }));
+            let link = format!("{}{kind}{}", text.trim_end_matches('?'), if repeats { "(…)" } else { "" });
+            // The label of a key is the key in brackets.
+            let key = text.strip_prefix("['").filter(|_| link == text).and_then(|rest| rest.strip_suffix("']"));
+            links.push(key.map_or(Written::Text(link), |key| Written::Key(format!("'{key}'"))));
             if parent == at {
                 break;
             }
             at = parent;
         }
+        let start = links.pop().map_or(String::new(), |start| start.to_string());
         links.reverse();
-        links.concat()
+        Expression::of(start, links)
     }
 
     /// The place of every object of a view, by node; [`NOWHERE`] for those no root reaches.
@@ -158,8 +162,9 @@ impl Places {
     }
 
     fn start(&mut self, view: &View, node: u32, kind: u32) -> u32 {
-        let text = match root_name(view, node) {
-            Some(name) => without_line(&name),
+        let text = match start(view, node) {
+            Some(Start::Frame(frame)) => frame.without_line(),
+            Some(Start::Text(text)) => text,
             None => format!("<{} without a referrer>", type_of(view, node)),
         };
         match text.strip_suffix(DICT) {
@@ -349,15 +354,6 @@ fn longest_number(text: &str) -> usize {
     text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0)
 }
 
-/// `<frame f() at app.py:12, thread 7>` without what differs from dump to dump.
-fn without_line(name: &str) -> String {
-    let Some((call, place)) = name.strip_prefix("<frame ").and_then(|rest| rest.split_once(" at ")) else {
-        return name.to_owned();
-    };
-    let file = place.split([':', ',']).next().unwrap_or_default();
-    format!("<frame {call} at {file}>")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -370,7 +366,7 @@ mod tests {
         let view = View::new(Arc::new(Heap::from_text(text).unwrap()));
         let mut places = Places::default();
         let of = places.assign(&view, &Tree::of(&view));
-        view.objects().map(|node| (view.address(node), places.expression(of[node as usize]))).collect()
+        view.objects().map(|node| (view.address(node), places.expression(of[node as usize]).to_string())).collect()
     }
 
     fn line(address: u64, kind: &str, more: &str, refs: &[u64]) -> String {

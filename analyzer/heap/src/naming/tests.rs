@@ -69,7 +69,7 @@ fn heap(lines: &[&str]) -> View {
 
 fn path_text(view: &View, addresses: &[u64]) -> String {
     let nodes: Vec<u32> = addresses.iter().map(|&address| view.node_of(address).unwrap()).collect();
-    expression(view, &nodes, &Names::new(view).along(&nodes))
+    expression(view, &nodes, &Names::new(view).along(&nodes)).to_string()
 }
 
 fn edge_text(view: &View, parent: u64, child: u64) -> String {

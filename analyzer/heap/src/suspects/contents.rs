@@ -24,7 +24,7 @@ const WRAPPERS: [&str; 9] = [
 
 /// Objects of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct TypeGroup {
     /// Their type.
     pub type_id: u32,
     /// How many.
@@ -37,10 +37,10 @@ pub struct Group {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// The type that keeps most; none if the place is empty.
-    pub members: Option<Group>,
+    pub members: Option<TypeGroup>,
     /// If that type is a container or the like: what most of it is filled with. If its objects keep others of their kind,
     /// all of these.
-    pub inner: Option<Group>,
+    pub inner: Option<TypeGroup>,
     /// If it is a type of calls that wait: the function that most of them run.
     pub calls: Option<String>,
     /// How many there are of all types, numbers and texts aside if there is anything else.
@@ -52,7 +52,7 @@ pub struct Contents {
 impl Contents {
     /// Of a chain: the type that its links begin with.
     pub(super) fn of_chain(link: &[u32], links: u64, bytes: u64) -> Contents {
-        let members = link.first().map(|&type_id| Group { type_id, count: links, bytes });
+        let members = link.first().map(|&type_id| TypeGroup { type_id, count: links, bytes });
         Contents { members, total: links, types: 1, ..Contents::default() }
     }
 
@@ -106,11 +106,11 @@ pub(super) fn of(kinds: &Kinds<'_>, dominators: &Dominators, members: &[(u32, u6
 }
 
 /// The type whose objects keep most.
-fn largest(kinds: &Kinds<'_>, members: &[(u32, u64)]) -> Option<Group> {
-    let mut groups: HashMap<u32, Group> = HashMap::new();
+fn largest(kinds: &Kinds<'_>, members: &[(u32, u64)]) -> Option<TypeGroup> {
+    let mut groups: HashMap<u32, TypeGroup> = HashMap::new();
     for &(member, bytes) in members {
         let type_id = kinds.view().type_id(member);
-        let group = groups.entry(type_id).or_insert(Group { type_id, count: 0, bytes: 0 });
+        let group = groups.entry(type_id).or_insert(TypeGroup { type_id, count: 0, bytes: 0 });
         group.count += 1;
         group.bytes = group.bytes.saturating_add(bytes);
     }
@@ -118,7 +118,7 @@ fn largest(kinds: &Kinds<'_>, members: &[(u32, u64)]) -> Option<Group> {
 }
 
 /// Objects that keep others of their kind, as in a tree: how many there are in all. None if these are all, or most.
-fn below(kinds: &Kinds<'_>, dominators: &Dominators, outer: &Group, members: &[(u32, u64)]) -> Option<Group> {
+fn below(kinds: &Kinds<'_>, dominators: &Dominators, outer: &TypeGroup, members: &[(u32, u64)]) -> Option<TypeGroup> {
     let view = kinds.view();
     if kinds.is_container_type(outer.type_id) || kinds.is_leaf_type(outer.type_id) {
         return None;
@@ -126,11 +126,11 @@ fn below(kinds: &Kinds<'_>, dominators: &Dominators, outer: &Group, members: &[(
     let alike = |node: &u32| view.type_id(*node) == outer.type_id;
     let tops = members.iter().map(|(member, _)| member).filter(|&member| alike(member));
     let count = tops.map(|&top| dominators.subtree(Some(top)).iter().filter(|&node| alike(node)).count() as u64).sum();
-    (count > outer.count * 2).then_some(Group { type_id: outer.type_id, count, bytes: outer.bytes })
+    (count > outer.count * 2).then_some(TypeGroup { type_id: outer.type_id, count, bytes: outer.bytes })
 }
 
 /// Looks into containers, and what else stands for what is in it, until there is something that says more.
-fn inner(kinds: &Kinds<'_>, dominators: &Dominators, outer: &Group, members: &[(u32, u64)]) -> Option<Group> {
+fn inner(kinds: &Kinds<'_>, dominators: &Dominators, outer: &TypeGroup, members: &[(u32, u64)]) -> Option<TypeGroup> {
     let view = kinds.view();
     let mut level: Vec<(u32, u64)> = members.to_vec();
     let (mut group, mut best) = (outer.clone(), None);

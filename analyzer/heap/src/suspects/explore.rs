@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::contents::{self, Contents, sum};
-use super::{Kinds, Shape, Suspect};
+use super::{Finding, Kinds, SuspectKind};
 use crate::graph::{Amount, Dominators};
 use crate::naming::{EdgeName, Fold, fold};
 
@@ -23,7 +23,7 @@ struct Walk<'a, 'v> {
     threshold: u64,
     /// Who is to be looked at, and whether a chain that leads here has been looked for already.
     waiting: Vec<(u32, bool)>,
-    found: Vec<Suspect>,
+    found: Vec<Finding>,
 }
 
 /// A stretch of a way in which each link keeps the next.
@@ -38,7 +38,7 @@ struct Run {
     others: u64,
 }
 
-pub(super) fn explore(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<Suspect> {
+pub(super) fn explore(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<Finding> {
     let mut walk = Walk { kinds, dominators, threshold, waiting: Vec::new(), found: Vec::new() };
     walk.wait_for_children(None, |_| true);
     while let Some((node, looked)) = walk.waiting.pop() {
@@ -102,8 +102,8 @@ impl Walk<'_, '_> {
         let rest = way.get(end).map_or(Amount::default(), |&node| self.dominators.retained(node));
         let amount = Amount { objects: whole.objects - rest.objects, bytes: whole.bytes - rest.bytes };
         let contents = Contents::of_chain(&link, links, amount.bytes);
-        let shape = Shape::Chain { link, links, others };
-        self.found.push(Suspect { node: way[start], shape, amount, contents, also: Vec::new() });
+        let kind = SuspectKind::Chain { link, links, others };
+        self.found.push(Finding { node: way[start], kind, amount, contents, also: Vec::new() });
         for above in way[..start].iter().zip(&way[1..]) {
             self.wait_for_children(Some(*above.0), |child| child != *above.1);
         }
@@ -176,8 +176,8 @@ impl Walk<'_, '_> {
             return false;
         }
         let contents = contents::of(self.kinds, self.dominators, &contents::values(self.kinds, node, &members));
-        let shape = if fans_out { Shape::Container } else { Shape::Single };
-        self.found.push(Suspect { node, shape, amount, contents, also: Vec::new() });
+        let kind = if fans_out { SuspectKind::Container } else { SuspectKind::Object };
+        self.found.push(Finding { node, kind, amount, contents, also: Vec::new() });
         let members: std::collections::HashSet<u32> = members.iter().map(|&(member, _)| member).collect();
         self.wait_for_children(Some(node), |child| outliers.contains(&child) || !members.contains(&child));
         true

@@ -5,7 +5,7 @@
 //! own, in a module of a library, are what such libraries are for. Growth between two dumps outweighs all of this.
 
 use super::explore::MANY;
-use super::{Kinds, Shape, Suspect};
+use super::{Finding, Kinds, SuspectKind};
 use crate::graph::Dominators;
 
 /// So few members must keep one part in this of the heap …
@@ -20,9 +20,9 @@ const ALIKE: usize = 3;
 const TABLE: &str = "it is plain data of a library, laid out like a table or a parsed document";
 
 /// A place to judge.
-pub struct Place<'a> {
+pub struct Candidate<'a> {
     /// What has piled up.
-    pub suspect: &'a Suspect,
+    pub finding: &'a Finding,
     /// The way that leads to it.
     pub way: &'a [u32],
     /// The package whose module it is in, if that is an installed one or Python itself.
@@ -32,12 +32,12 @@ pub struct Place<'a> {
 }
 
 /// Why each place may be meant to be large; nothing if it looks like a leak.
-pub fn reasons(kinds: &Kinds<'_>, dominators: &Dominators, places: &[Place<'_>]) -> Vec<Option<&'static str>> {
-    let plain = |place: &Place<'_>| place.library.is_some() && is_plain(kinds, dominators, place.suspect);
+pub fn reasons(kinds: &Kinds<'_>, dominators: &Dominators, places: &[Candidate<'_>]) -> Vec<Option<&'static str>> {
+    let plain = |place: &Candidate<'_>| place.library.is_some() && is_plain(kinds, dominators, place.finding);
     let plain: Vec<bool> = places.iter().map(plain).collect();
-    let likeness = |(place, &plain): (&Place<'_>, &bool)| {
-        let members = place.suspect.contents.members.as_ref()?.type_id;
-        plain.then(|| (place.library.clone(), kinds.type_name(place.suspect.node), members))
+    let likeness = |(place, &plain): (&Candidate<'_>, &bool)| {
+        let members = place.finding.contents.members.as_ref()?.type_id;
+        plain.then(|| (place.library.clone(), kinds.type_name(place.finding.node), members))
     };
     let all: Vec<_> = places.iter().zip(&plain).map(likeness).collect();
     // A leak is not in many places of a library at once; tables that are alike by what is in them are.
@@ -48,21 +48,22 @@ pub fn reasons(kinds: &Kinds<'_>, dominators: &Dominators, places: &[Place<'_>])
         .collect()
 }
 
-fn reason(kinds: &Kinds<'_>, dominators: &Dominators, place: &Place<'_>, plain: bool) -> Option<&'static str> {
-    let suspect = place.suspect;
-    if !matches!(suspect.shape, Shape::Container | Shape::Shared | Shape::Single) {
+fn reason(kinds: &Kinds<'_>, dominators: &Dominators, place: &Candidate<'_>, plain: bool) -> Option<&'static str> {
+    let suspect = place.finding;
+    if !suspect.kind.traits().may_be_intended {
         return None;
     }
     let total = dominators.total().bytes;
     let contents = &suspect.contents;
     let few = contents.total < MANY as u64;
     let tree = contents.inner.is_some();
-    if few && !tree && suspect.shape != Shape::Single && suspect.amount.bytes < (total / FEW_SHARE).min(FEW_BYTES) {
+    if few && !tree && suspect.kind != SuspectKind::Object && suspect.amount.bytes < (total / FEW_SHARE).min(FEW_BYTES)
+    {
         return Some("it has only a few members, and they are not much of the heap");
     }
     // Ways lead through a frame only if there is no other.
     let is_local = place.way.first().is_some_and(|&node| kinds.type_name(node) == "frame");
-    if is_local && !tree && (few || suspect.shape == Shape::Single) {
+    if is_local && !tree && (few || suspect.kind == SuspectKind::Object) {
         return Some("it is what a function has in hand that is running, and goes when that returns");
     }
     if place.is_limited {
@@ -73,7 +74,7 @@ fn reason(kinds: &Kinds<'_>, dominators: &Dominators, place: &Place<'_>, plain: 
         return Some("nearly each of its members has a type of its own, which is how libraries keep singletons");
     }
     let mixed = contents.types > 1 && contents.count() * 2 < contents.total;
-    let like_a_table = few || mixed || suspect.shape == Shape::Single || is_in_document(kinds, place.way);
+    let like_a_table = few || mixed || suspect.kind == SuspectKind::Object || is_in_document(kinds, place.way);
     (like_a_table && plain).then_some(TABLE)
 }
 
@@ -85,7 +86,7 @@ fn is_in_document(kinds: &Kinds<'_>, way: &[u32]) -> bool {
 }
 
 /// Whether what a place keeps is numbers, texts and built-in containers.
-fn is_plain(kinds: &Kinds<'_>, dominators: &Dominators, suspect: &Suspect) -> bool {
+fn is_plain(kinds: &Kinds<'_>, dominators: &Dominators, suspect: &Finding) -> bool {
     let view = kinds.view();
     let is_plain = |type_id: u32| kinds.is_container_type(type_id) || kinds.is_leaf_type(type_id);
     let below = dominators.subtree(Some(suspect.node)).iter();

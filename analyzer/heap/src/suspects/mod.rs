@@ -9,6 +9,7 @@ mod calls;
 mod contents;
 mod explore;
 mod intended;
+mod kind;
 mod kinds;
 mod known;
 mod ordinary;
@@ -23,8 +24,10 @@ mod unreached;
 use crate::graph::{Among, Amount, Dominators, MOST_RELUCTANT, Tree};
 use crate::heap::RootReason;
 
-pub use contents::{Contents, Group};
-pub use intended::{Place, reasons};
+pub use contents::{Contents, TypeGroup};
+pub use intended::{Candidate, reasons};
+pub(crate) use kind::Keeping;
+pub use kind::SuspectKind;
 pub use kinds::Kinds;
 pub use known::better_known;
 pub use ordinary::is_ordinary;
@@ -36,43 +39,17 @@ const SMALL_HEAP: u64 = 25_000_000;
 
 /// A place where memory piles up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suspect {
+pub struct Finding {
     /// The container, the big object, or the first link of the chain.
     pub node: u32,
     /// What kind of a place it is.
-    pub shape: Shape,
+    pub kind: SuspectKind,
     /// What would go with what piles up, as far as the dominator tree tells; the place itself included.
     pub amount: Amount,
     /// What piles up.
     pub contents: Contents,
     /// Other containers that hold the same objects.
     pub also: Vec<u32>,
-}
-
-/// What kind of a place it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// It alone holds what is in it.
-    Container,
-    /// Others hold what is in it, too.
-    Shared,
-    /// One object that is big itself.
-    Single,
-    /// No place at all: many objects of a type that no root leads to.
-    Unreached,
-    /// Frames of many threads that are in the same function.
-    Threads,
-    /// Modules that were made of the same file again and again, or of none.
-    Remade,
-    /// Each link keeps the next.
-    Chain {
-        /// The types of one link's objects.
-        link: Vec<u32>,
-        /// How many links there are.
-        links: u64,
-        /// How many types the first object of a link has beside the one in `link`, which is the most frequent.
-        others: u64,
-    },
 }
 
 /// What may matter in a heap of this size: 0.75 MB in one of 25 MB and less, 2.6 MB in 300 MB, 9.5 MB in 4 GB.
@@ -82,7 +59,7 @@ pub fn threshold(total: Amount) -> u64 {
 }
 
 /// All places in which at least `threshold` bytes have piled up, the most bytes first.
-pub fn find(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<Suspect> {
+pub fn find(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64) -> Vec<Finding> {
     let mut found = explore::explore(kinds, dominators, threshold);
     shared::add(kinds, dominators, threshold, &mut found);
     together::add(kinds, dominators, threshold, &mut found);

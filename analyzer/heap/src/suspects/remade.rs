@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use super::contents;
 use super::explore::MANY;
-use super::{Contents, Group, Kinds, Shape, Suspect};
+use super::{Contents, Finding, Kinds, SuspectKind, TypeGroup};
 use crate::graph::Dominators;
 use crate::naming::{type_of, whole_text};
 
 /// Adds the files of which there are many modules, and the modules without a file.
-pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Suspect>) {
+pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Finding>) {
     let view = kinds.view();
     // By file; none for those that nobody has loaded.
     let mut alike: BTreeMap<Option<String>, Vec<(u32, u64)>> = BTreeMap::new();
@@ -37,9 +37,9 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
             continue;
         }
         let count = modules.len() as u64;
-        let members = Some(Group { type_id: view.type_id(node), count, bytes: amount.bytes });
+        let members = Some(TypeGroup { type_id: view.type_id(node), count, bytes: amount.bytes });
         let contents = Contents { members, total: count, types: 1, ..Contents::default() };
-        found.push(Suspect { node, shape: Shape::Remade, amount, contents, also: Vec::new() });
+        found.push(Finding { node, kind: SuspectKind::Modules, amount, contents, also: Vec::new() });
     }
 }
 

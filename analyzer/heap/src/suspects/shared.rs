@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::contents;
 use super::explore::MANY;
-use super::{Kinds, Shape, Suspect};
+use super::{Finding, Kinds, SuspectKind};
 use crate::graph::Dominators;
 
 /// Adds containers that are not suspects yet, and those that share their objects with one that is.
-pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Suspect>) {
+pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Finding>) {
     let view = kinds.view();
     let places: Vec<u32> = found.iter().map(|suspect| suspect.node).collect();
-    let mut sharing: Vec<(Suspect, Vec<u32>)> = Vec::new();
+    let mut sharing: Vec<(Finding, Vec<u32>)> = Vec::new();
     for node in view.objects().filter(|&node| view.heap().edges(node).len() >= MANY && dominators.is_reached(node)) {
         if kinds.is_program(node) || places.iter().any(|&place| dominators.dominates(place, node)) {
             continue;
@@ -24,7 +24,7 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
         }
         let amount = contents::amount(dominators, &members);
         let contents = contents::of(kinds, dominators, &members);
-        let suspect = Suspect { node, shape: Shape::Shared, amount, contents, also: Vec::new() };
+        let suspect = Finding { node, kind: SuspectKind::Shared, amount, contents, also: Vec::new() };
         sharing.push((suspect, members.into_iter().map(|(member, _)| member).collect()));
     }
     sharing.sort_by_key(|(suspect, _)| (std::cmp::Reverse(suspect.amount.bytes), suspect.node));
@@ -59,9 +59,9 @@ fn members(kinds: &Kinds<'_>, dominators: &Dominators, node: u32, threshold: u64
 }
 
 /// Containers with much the same members become one suspect: the one with the most of them, the others named beside it.
-fn merged(sharing: Vec<(Suspect, Vec<u32>)>) -> Vec<Suspect> {
+fn merged(sharing: Vec<(Finding, Vec<u32>)>) -> Vec<Finding> {
     let mut holder: HashMap<u32, usize> = HashMap::new();
-    let mut suspects: Vec<Suspect> = Vec::new();
+    let mut suspects: Vec<Finding> = Vec::new();
     for (suspect, members) in sharing {
         let mut votes: HashMap<usize, usize> = HashMap::new();
         for member in &members {

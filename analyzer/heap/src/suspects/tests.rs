@@ -3,12 +3,12 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{Kinds, Shape, Suspect, find};
+use super::{Finding, Kinds, SuspectKind, find};
 use crate::graph::Dominators;
 use crate::heap::{Heap, View};
 
 /// The place, its shape, what piles up there and how many, and who holds the same.
-type Found = (u64, Shape, Option<(String, u64)>, Vec<u64>);
+type Found = (u64, SuspectKind, Option<(String, u64)>, Vec<u64>);
 
 /// A heap in the making. Object 1 is a module with its dict, 2; whatever is to be found is an attribute.
 #[derive(Default)]
@@ -52,11 +52,11 @@ impl Sketch {
         let view = View::new(Arc::new(Heap::from_text(&self.lines).unwrap()));
         let kinds = Kinds::of(&view);
         let found = find(&kinds, &Dominators::of(&view), threshold).into_iter();
-        let told = |suspect: Suspect| {
+        let told = |suspect: Finding| {
             let members = suspect.contents.members;
             let members = members.map(|group| (view.type_name(group.type_id).to_owned(), group.count));
             let also = suspect.also.iter().map(|&node| view.address(node)).collect();
-            (view.address(suspect.node), suspect.shape, members, also)
+            (view.address(suspect.node), suspect.kind, members, also)
         };
         found.map(told).collect()
     }
@@ -74,7 +74,7 @@ fn a_list_that_grows() {
     let all = members(&mut heap, 1000, 50, "Session");
     heap.object(3, "list", 500, &all);
     heap.object(4, "list", 500, &[]);
-    assert_eq!(heap.found(40_000), [(3, Shape::Container, Some(("Session".to_owned(), 50)), vec![])]);
+    assert_eq!(heap.found(40_000), [(3, SuspectKind::Container, Some(("Session".to_owned(), 50)), vec![])]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn entries_that_a_dict_and_a_list_hold_are_one_suspect() {
     let pairs: Vec<u64> = all.iter().flat_map(|&entry| [100, entry]).collect();
     heap.object(3, "dict", 500, &pairs);
     heap.object(4, "list", 500, &all);
-    assert_eq!(heap.found(40_000), [(3, Shape::Shared, Some(("Entry".to_owned(), 50)), vec![4])]);
+    assert_eq!(heap.found(40_000), [(3, SuspectKind::Shared, Some(("Entry".to_owned(), 50)), vec![4])]);
 }
 
 /// A container that has each of the objects in something of its own.
@@ -117,7 +117,7 @@ fn what_two_or_three_containers_hold_by_way_of_others_is_one_suspect() {
         let all = members(&mut heap, 1000, 50, "Entry");
         (0..holders).for_each(|holder| wrapped(&mut heap, 3 + holder, 2000 + 100 * holder, &all));
         let also = (4..3 + holders).collect();
-        assert_eq!(heap.found(40_000), [(3, Shape::Shared, entries(50), also)]);
+        assert_eq!(heap.found(40_000), [(3, SuspectKind::Shared, entries(50), also)]);
     }
 }
 
@@ -141,7 +141,7 @@ fn objects_that_refer_to_each_other_are_held_by_whoever_leads_to_one_of_them() {
     let (users, orders): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
     wrapped(&mut heap, 3, 2000, &users);
     wrapped(&mut heap, 4, 3000, &orders);
-    assert_eq!(heap.found(40_000), [(3, Shape::Shared, entries(40), vec![4])]);
+    assert_eq!(heap.found(40_000), [(3, SuspectKind::Shared, entries(40), vec![4])]);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_container_that_keeps_far_more_by_itself_is_told_of_as_it_is() {
     wrappers.iter().zip(&all).for_each(|(&wrapper, &entry)| heap.object(wrapper, "Wrapper", 10, &[entry]));
     heap.object(4, "list", 500, &[own, wrappers].concat());
     heap.attributes.push(4);
-    assert_eq!(heap.found(40_000), [(4, Shape::Container, Some(("Session".to_owned(), 200)), vec![])]);
+    assert_eq!(heap.found(40_000), [(4, SuspectKind::Container, Some(("Session".to_owned(), 200)), vec![])]);
 }
 
 #[test]
@@ -166,8 +166,8 @@ fn what_is_much_of_a_pile_is_a_place_of_its_own() {
     all.push(5000);
     wrapped(&mut heap, 3, 2000, &all);
     wrapped(&mut heap, 4, 3000, &all);
-    let own = (5000, Shape::Container, Some(("Session".to_owned(), 45)), vec![]);
-    assert_eq!(heap.found(40_000), [(3, Shape::Shared, entries(50), vec![4]), own]);
+    let own = (5000, SuspectKind::Container, Some(("Session".to_owned(), 45)), vec![]);
+    assert_eq!(heap.found(40_000), [(3, SuspectKind::Shared, entries(50), vec![4]), own]);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_is_in_a_pile_is_not_told_of_again() {
     }
     wrapped(&mut heap, 3, 2000, &all);
     wrapped(&mut heap, 4, 3000, &all);
-    assert_eq!(heap.found(40_000), [(3, Shape::Shared, Some(("list".to_owned(), 40)), vec![4])]);
+    assert_eq!(heap.found(40_000), [(3, SuspectKind::Shared, Some(("list".to_owned(), 40)), vec![4])]);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn keys_are_not_what_piles_up_unless_they_keep_more() {
         keys.iter().for_each(|&key| heap.object(key, "Key", size, &[]));
         let pairs: Vec<u64> = keys.iter().zip(&entries).flat_map(|(&key, &entry)| [key, entry]).collect();
         heap.object(3, "dict", 500, &pairs);
-        assert_eq!(heap.found(40_000), [(3, Shape::Container, Some((piled.to_owned(), 50)), vec![])]);
+        assert_eq!(heap.found(40_000), [(3, SuspectKind::Container, Some((piled.to_owned(), 50)), vec![])]);
     }
 }
 
@@ -219,9 +219,13 @@ fn threads_in_the_same_function_are_one_suspect() {
         let found = find(&kinds, &Dominators::of(&view), 20_000);
         let told: Vec<_> = found
             .iter()
-            .map(|suspect| (&suspect.shape, suspect.amount.bytes, suspect.contents.inner.as_ref().map(|i| i.count)))
+            .map(|suspect| (&suspect.kind, suspect.amount.bytes, suspect.contents.inner.as_ref().map(|i| i.count)))
             .collect();
-        assert_eq!(told, if expect { vec![(&Shape::Threads, 44_000, Some(40))] } else { vec![] }, "{threads} {sizes}");
+        assert_eq!(
+            told,
+            if expect { vec![(&SuspectKind::Threads, 44_000, Some(40))] } else { vec![] },
+            "{threads} {sizes}"
+        );
     }
 }
 
@@ -235,13 +239,13 @@ fn a_chain_and_one_big_object() {
     }
     heap.object(5, "bytes", 45_000, &[]);
     let found = heap.found(40_000);
-    assert_eq!(found[1].1, Shape::Single);
+    assert_eq!(found[1].1, SuspectKind::Object);
     let shapes: Vec<(u64, bool, u64)> = found
         .iter()
         .map(|(address, shape, members, _)| {
             (
                 *address,
-                matches!(shape, Shape::Chain { links, .. } if *links == 100),
+                matches!(shape, SuspectKind::Chain { links, .. } if *links == 100),
                 members.as_ref().map_or(0, |m| m.1),
             )
         })
@@ -262,7 +266,7 @@ fn a_chain_whose_links_are_of_several_types() {
         heap.object(event + 1, "dict", 200, entry);
     }
     let found = heap.found(40_000);
-    let [(1000, Shape::Chain { link, links: 61, others: 3 }, Some((kind, 61)), also)] = &found[..] else {
+    let [(1000, SuspectKind::Chain { link, links: 61, others: 3 }, Some((kind, 61)), also)] = &found[..] else {
         panic!("{found:?}")
     };
     assert!(kind.starts_with("Event") && link.len() == 2 && also.is_empty(), "{found:?}");
@@ -280,7 +284,7 @@ fn modules_of_one_file_are_one_suspect() {
             heap.object(at + 1, "dict", sizes, &[50, 3000 + number % files]);
         }
         let found: Vec<_> = heap.found(40_000).into_iter().map(|(_, shape, members, _)| (shape, members)).collect();
-        let all = vec![(Shape::Remade, Some(("module".to_owned(), 40)))];
+        let all = vec![(SuspectKind::Modules, Some(("module".to_owned(), 40)))];
         assert_eq!(found, if expect { all } else { vec![] }, "{files} {sizes}");
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use super::contents;
 use super::explore::MANY;
-use super::{Contents, Group, Kinds, Shape, Suspect};
+use super::{Contents, Finding, Kinds, SuspectKind, TypeGroup};
 use crate::graph::Dominators;
 
 /// Adds the functions that many threads are in, by the sidecar's word.
-pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Suspect>) {
+pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Finding>) {
     let view = kinds.view();
     let threads = view.heap().meta().into_iter().flat_map(|meta| &meta.threads);
     let mut by_function: BTreeMap<(&str, &str), Vec<(u32, u64)>> = BTreeMap::new();
@@ -31,10 +31,10 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
         }
         let variables = frames.iter().flat_map(|&(frame, _)| dominators.children(Some(frame)));
         let variables: Vec<(u32, u64)> = variables.map(|child| (child, dominators.retained(child).bytes)).collect();
-        let group = Group { type_id: view.type_id(node), count: frames.len() as u64, bytes: amount.bytes };
+        let group = TypeGroup { type_id: view.type_id(node), count: frames.len() as u64, bytes: amount.bytes };
         let inner = contents::of(kinds, dominators, &variables).members;
         let contents =
             Contents { members: Some(group), inner, total: frames.len() as u64, types: 1, ..Contents::default() };
-        found.push(Suspect { node, shape: Shape::Threads, amount, contents, also: Vec::new() });
+        found.push(Finding { node, kind: SuspectKind::Threads, amount, contents, also: Vec::new() });
     }
 }

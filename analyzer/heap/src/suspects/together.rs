@@ -11,7 +11,7 @@ use fixedbitset::FixedBitSet;
 
 use super::contents;
 use super::explore::MANY;
-use super::{Kinds, Shape, Suspect};
+use super::{Finding, Kinds, SuspectKind};
 use crate::graph::Dominators;
 
 /// What more things than these lead to is in use all over the program.
@@ -20,20 +20,20 @@ const MOST: usize = 4;
 const LARGE: u64 = 10;
 
 /// Adds the piles that are no suspects yet, in place of what is told of one of their holders alone.
-pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Suspect>) {
+pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Finding>) {
     let held = Held::of(kinds, dominators);
     let mut told: HashSet<u32> = HashSet::new();
     for (holders, members) in held.piles(threshold) {
         let places = held.places(&holders, &members);
         let bytes = contents::sum(&members);
-        let is_larger = |other: &Suspect| places.contains(&other.node) && other.amount.bytes / 2 > bytes;
+        let is_larger = |other: &Finding| places.contains(&other.node) && other.amount.bytes / 2 > bytes;
         if found.iter().any(is_larger) || places.iter().any(|place| told.contains(place)) {
             continue;
         }
         found.retain(|other| !places.contains(&other.node) && !is_in(dominators, &members, other.node));
-        found.push(Suspect {
+        found.push(Finding {
             node: places[0],
-            shape: Shape::Shared,
+            kind: SuspectKind::Shared,
             amount: contents::amount(dominators, &members),
             contents: contents::of(kinds, dominators, &telling(kinds, &members)),
             also: places[1..].to_vec(),

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use super::contents;
 use super::explore::MANY;
-use super::{Kinds, Shape, Suspect};
+use super::{Finding, Kinds, SuspectKind};
 use crate::graph::Dominators;
 use crate::heap::RootReason;
 
 /// Adds the types of which much is there. Without a sidecar no roots are known, and nothing can be said.
-pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Suspect>) {
+pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, found: &mut Vec<Finding>) {
     let view = kinds.view();
     let heap = view.heap();
     if !heap.roots().iter().any(|root| matches!(root.reason, RootReason::Sidecar(_))) {
@@ -38,6 +38,6 @@ pub(super) fn add(kinds: &Kinds<'_>, dominators: &Dominators, threshold: u64, fo
             continue;
         }
         let contents = contents::of(kinds, dominators, &members);
-        found.push(Suspect { node, shape: Shape::Unreached, amount, contents, also: Vec::new() });
+        found.push(Finding { node, kind: SuspectKind::Unreached, amount, contents, also: Vec::new() });
     }
 }

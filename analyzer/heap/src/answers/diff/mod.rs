@@ -19,7 +19,7 @@ pub use series::{Grown, Series, Times, Trend};
 use super::tally::{Group, Tally, text_of};
 use crate::graph::{Amount, Tree};
 use crate::heap::View;
-use crate::naming::{NOWHERE, Places};
+use crate::naming::{Expression, NOWHERE, Places};
 use crate::owner::Owners;
 use places::Growth;
 
@@ -27,6 +27,24 @@ use places::Growth;
 pub const SCHEMA: &str = "heapsee.diff/1";
 
 /// The whole comparison.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::diff::Diff;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let later = View::new(Arc::new(Heap::from_text(r#"{"address": 16, "type": "list", "size": 64, "len": 0, "refs": []}"#)?));
+/// let diff = Diff::of(&[&view, &later], 10).expect("two dumps can be compared");
+/// assert_eq!(diff.dumps.len(), 2);
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Diff {
     /// [`SCHEMA`].
@@ -100,7 +118,7 @@ pub struct TypeRow {
 #[derive(Debug, Serialize)]
 pub struct PlaceRow {
     /// A path with `[*]` for any element.
-    pub path: String,
+    pub path: Expression,
     /// The type of the objects there.
     #[serde(rename = "type")]
     pub type_name: String,
@@ -291,7 +309,7 @@ fn stayed(views: &[&View], places: &Places, parts: &[Parts], limit: usize) -> Op
             tally.add(last_part.place_of[node as usize], node, last.size(node));
         }
     }
-    Some(Stayed { amount: tally.total, places: tally.groups(last, |place| text_of(places, place), limit) })
+    Some(Stayed { amount: tally.total, places: tally.groups(last, |place| text_of(places, place).to_string(), limit) })
 }
 
 /// When the dumps were taken, and in what that is told, where it means something.

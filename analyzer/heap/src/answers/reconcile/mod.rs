@@ -14,6 +14,7 @@ use super::tally::Whereabouts;
 use super::words::objects;
 use crate::graph::Amount;
 use crate::heap::View;
+use crate::naming::Expression;
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.reconcile/1";
@@ -30,6 +31,24 @@ const FEW: u64 = 16;
 const WORTH: u64 = 32 << 20;
 
 /// Where resident memory is.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::reconcile::Reconcile;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// // Only a sidecar says what the process has beside the heap.
+/// let reconcile = Reconcile::of(&view, 10);
+/// assert_eq!((reconcile.rss, reconcile.heap.bytes), (None, 2064));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Reconcile {
     /// [`SCHEMA`].
@@ -93,7 +112,7 @@ pub struct Outside {
     /// What each holds; none if it is only known to be of a C extension.
     pub holds: Option<&'static str>,
     /// Where most of them hang, as far as rows are shown; a path with `[*]` for any element.
-    pub path: Option<String>,
+    pub path: Option<Expression>,
 }
 
 /// What the sidecar says, in bytes.
@@ -250,7 +269,7 @@ pub(super) fn elsewhere(view: &View) -> Option<String> {
     pointing.truncate(1);
     find_places(view, &mut pointing);
     let pointing = pointing.first().map(|row| {
-        let place = row.path.as_ref().map(|path| format!(", most of them at {}", super::words::place(path)));
+        let place = row.path.as_ref().map(|path| format!(", most of them at {}", path.place()));
         let counted = objects(row.amount.objects, &row.type_name);
         format!(" {counted} point at such memory{}.", place.unwrap_or_default())
     });

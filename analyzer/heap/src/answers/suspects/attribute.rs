@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::study::Study;
 use crate::heap::{Value, View};
-use crate::naming::{EdgeName, type_of, whole_text};
+use crate::naming::{EdgeName, text_of_key, type_of, whole_text};
 use crate::owner::{Kind, Modules};
 
 /// An attribute that the application, or a package, gave to a module, a class or an instance.
@@ -52,9 +52,7 @@ fn attribute(
     let (name, holder) = match &names[at] {
         EdgeName::Attribute(name) => (name.as_str(), way[at]),
         // A module or class has its attributes in a dict, and so may an instance.
-        EdgeName::Key(key) if at > 0 && names[at - 1].is_dict() => {
-            (key.strip_prefix('\'')?.strip_suffix('\'')?, way[at - 1])
-        }
+        EdgeName::Key(key) if at > 0 && names[at - 1].is_dict() => (text_of_key(key)?, way[at - 1]),
         _ => return None,
     };
     if name.starts_with("__") {

@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::{Dump, Found, Suspect, find, holders};
+use super::{Dump, Located, Suspect, find, holders};
 use crate::answers::study::Study;
 use crate::answers::words::{bytes, thousands};
 use crate::graph::kept_by;
 use crate::heap::RootReason;
-use crate::suspects::{self, Shape};
+use crate::naming::Expression;
+use crate::suspects::{self, Keeping};
 
 /// Dumps are searched for places with this much less in them than is told of without looking for growth.
 const LESS: u64 = 20;
@@ -68,7 +69,7 @@ impl Grown {
 pub(super) struct Earlier<'v> {
     name: String,
     study: Study<'v>,
-    by_path: HashMap<String, (u64, u64)>,
+    by_path: HashMap<Expression, (u64, u64)>,
     same_process: bool,
     hours_before: Option<f64>,
 }
@@ -79,7 +80,7 @@ impl<'v> Earlier<'v> {
         let found = find(&study, suspects::threshold(study.dominators.total()) / LESS).into_iter();
         let by_path = found.map(|found| {
             let bytes = found.bytes(&study);
-            (found.path, (found.suspect.contents.count(), bytes))
+            (found.path, (found.finding.contents.count(), bytes))
         });
         Earlier {
             name: dump.name.clone(),
@@ -91,7 +92,7 @@ impl<'v> Earlier<'v> {
     }
 
     /// Of what goes with a place now, the bytes that this dump does not have; nothing if it is of another process.
-    fn new_bytes(&self, study: &Study<'_>, found: &Found) -> Option<u64> {
+    fn new_bytes(&self, study: &Study<'_>, found: &Located) -> Option<u64> {
         let (view, earlier) = (study.view, self.study.view);
         let size_before = |node: u32| {
             let other = earlier.node_of(view.address(node)).filter(|&other| earlier.is_live(other))?;
@@ -99,22 +100,22 @@ impl<'v> Earlier<'v> {
         };
         let new = |node: u32| view.size(node).saturating_sub(size_before(node).unwrap_or(0));
         let sum = |nodes: &mut dyn Iterator<Item = u32>| nodes.fold(0u64, |sum, node| sum.saturating_add(new(node)));
-        let suspect = &found.suspect;
-        match suspect.shape {
+        let finding = &found.finding;
+        match finding.kind.traits().keeping {
             _ if !self.same_process => None,
-            Shape::Unreached | Shape::Threads | Shape::Remade => None,
-            Shape::Shared => {
-                let kept = kept_by(view, &holders(study, suspect));
+            Keeping::Each => None,
+            Keeping::Together => {
+                let kept = kept_by(view, &holders(study, finding));
                 // Of what does not go with the place nothing is known.
-                let rest = suspect.amount.bytes.saturating_sub(found.frees(study).bytes);
+                let rest = finding.amount.bytes.saturating_sub(found.frees(study).bytes);
                 Some(sum(&mut kept.ones().map(|node| node as u32)).saturating_add(rest))
             }
-            _ => Some(sum(&mut study.dominators.subtree(Some(suspect.node)).iter().copied())),
+            Keeping::Alone => Some(sum(&mut study.dominators.subtree(Some(finding.node)).iter().copied())),
         }
     }
 
     /// What a place had: the count only if it was one that is told of.
-    fn past(&self, path: &str, address: u64, type_name: &str) -> Past {
+    fn past(&self, path: &Expression, address: u64, type_name: &str) -> Past {
         let found = self.by_path.get(path).map(|&(count, bytes)| (Some(count), bytes));
         let at_address = || {
             let view = self.study.view;
@@ -150,12 +151,12 @@ pub(super) fn add_growing(
     study: &Study<'_>,
     earlier: &[Earlier<'_>],
     threshold: u64,
-    found: &mut Vec<Found>,
+    found: &mut Vec<Located>,
 ) -> Vec<Option<Grown>> {
     let Some(first) = earlier.first() else { return vec![None; found.len()] };
-    let with_growth = |each: Found| {
-        let address = study.view.address(each.suspect.node);
-        let past = first.past(&each.path, address, study.kinds.type_name(each.suspect.node));
+    let with_growth = |each: Located| {
+        let address = study.view.address(each.finding.node);
+        let past = first.past(&each.path, address, study.kinds.type_name(each.finding.node));
         let now = each.bytes(study);
         let more = i128::from(now) - i128::from(past.retained_bytes.unwrap_or(0));
         let more = more.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
@@ -166,30 +167,36 @@ pub(super) fn add_growing(
         }
         (each, grown)
     };
-    let known: HashSet<u32> = found.iter().map(|found| found.suspect.node).collect();
-    let is_news = |each: &Found| !known.iter().any(|&node| study.dominators.dominates(node, each.suspect.node));
+    let known: HashSet<u32> = found.iter().map(|found| found.finding.node).collect();
+    let is_news = |each: &Located| !known.iter().any(|&node| study.dominators.dominates(node, each.finding.node));
     // What no root leads to comes and goes with the collector: a little more of it is no growth.
-    let may_be_garbage = |each: &Found| each.outside(study) == Some(RootReason::Cycle);
+    let may_be_garbage = |each: &Located| each.outside(study) == Some(RootReason::Cycle);
     let small = find(study, threshold / LESS).into_iter().filter(|each| is_news(each) && !may_be_garbage(each));
-    let small: Vec<Found> = small.collect();
-    let mut all: Vec<(Found, Grown)> = std::mem::take(found).into_iter().map(with_growth).collect();
+    let small: Vec<Located> = small.collect();
+    let mut all: Vec<(Located, Grown)> = std::mem::take(found).into_iter().map(with_growth).collect();
     all.extend(small.into_iter().map(with_growth).filter(|(_, grown)| grown.matters()));
     // The order of what does not grow stays.
     all.sort_by_key(|(_, grown)| std::cmp::Reverse(if grown.matters() { grown.bytes } else { 0 }));
-    let (places, histories): (Vec<Found>, Vec<Option<Grown>>) =
+    let (places, histories): (Vec<Located>, Vec<Option<Grown>>) =
         all.into_iter().map(|(each, grown)| (each, Some(grown))).unzip();
     *found = places;
     histories
 }
 
-/// Tells what a place had in the dumps before, and what it has now.
-pub(super) fn tell(told: &mut Suspect, found: &Found, earlier: &[Earlier<'_>], last: &Dump<'_>, grown: Option<Grown>) {
+/// Adds what a place had in the dumps before, and what it has now.
+pub(super) fn add(
+    suspect: &mut Suspect,
+    found: &Located,
+    earlier: &[Earlier<'_>],
+    last: &Dump<'_>,
+    grown: Option<Grown>,
+) {
     let Some(grown) = grown else { return };
-    told.history = earlier.iter().map(|each| each.past(&found.path, told.address, &told.type_name)).collect();
-    let count = told.accumulates.as_ref().map(|accumulated| accumulated.count);
-    told.history.push(Past { dump: last.name.clone(), count, retained_bytes: Some(told.retained_bytes) });
-    told.explanation += &growth(&told.history, &grown);
-    told.grown = Some(grown);
+    suspect.history = earlier.iter().map(|each| each.past(&found.path, suspect.address, &suspect.type_name)).collect();
+    let count = suspect.accumulates.as_ref().map(|accumulated| accumulated.count);
+    suspect.history.push(Past { dump: last.name.clone(), count, retained_bytes: Some(suspect.retained_bytes) });
+    suspect.explanation += &growth(&suspect.history, &grown);
+    suspect.grown = Some(grown);
 }
 
 /// The first figure and the last.

@@ -13,11 +13,14 @@ use serde::Serialize;
 
 use super::reconcile;
 use super::study::Study;
-use super::words::{percent, place, thousands};
+use super::words::{percent, thousands};
 use crate::graph::{Amount, amount_of, kept_by};
 use crate::heap::{Root, RootReason, View};
+use crate::naming::Expression;
 use crate::owner::{Kind, Modules};
-use crate::suspects::{self, Group, Shape};
+use crate::suspects::{self, Candidate, Finding, Keeping, TypeGroup};
+
+pub use crate::suspects::SuspectKind;
 
 pub use attribute::Attribute;
 use history::Earlier;
@@ -30,6 +33,25 @@ pub const SCHEMA: &str = "heapsee.suspects/1";
 const ABOVE: usize = 4;
 
 /// The few places that hold most.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::suspects::{Dump, Suspects};
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// let dump = Dump { name: "worker.dump".to_owned(), view: &view };
+/// let suspects = Suspects::of(&[dump], Some(2000), None);
+/// assert_eq!(suspects.heap.bytes, 2064);
+/// assert_eq!(suspects.suspects[0].path.to_string(), "<list at 0x10>");
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Suspects {
     /// [`SCHEMA`].
@@ -62,7 +84,7 @@ pub struct Intended {
     /// Its address.
     pub address: u64,
     /// A Python expression that leads to it.
-    pub path: String,
+    pub path: Expression,
     /// What would go with it.
     pub retained_bytes: u64,
 }
@@ -76,16 +98,15 @@ pub struct Suspect {
     pub title: String,
     /// The same with its evidence.
     pub explanation: String,
-    /// `container`, `shared` (other containers hold the same objects), `object` (it is big itself), `chain`, `unreached`
-    /// (no root leads to them), `threads` (many are in the same function) or `modules` (made again and again).
-    pub kind: &'static str,
+    /// What kind of a place it is.
+    pub kind: SuspectKind,
     /// The container, the object, or the first link of the chain.
     pub address: u64,
     /// Its type.
     #[serde(rename = "type")]
     pub type_name: String,
     /// A Python expression that leads to it from a root, as far as there is one.
-    pub path: String,
+    pub path: Expression,
     /// What would go with it or, if it is shared, with all that hold the same objects.
     pub retained_bytes: u64,
     /// The same in objects.
@@ -102,9 +123,9 @@ pub struct Suspect {
     #[serde(skip)]
     pub outside: Option<RootReason>,
     /// The object of the application's own class that it belongs to, if there is one.
-    pub part_of: Option<Part>,
+    pub part_of: Option<PartOf>,
     /// Expressions of other containers that hold the same objects.
-    pub also_held_by: Vec<String>,
+    pub also_held_by: Vec<Expression>,
     /// Another suspect that is much like it: the same may be there twice.
     pub twin: Option<Twin>,
     /// What the place had in each of several dumps, the earliest first.
@@ -162,14 +183,14 @@ pub struct Owner {
 
 /// An object that keeps the place.
 #[derive(Debug, Serialize)]
-pub struct Part {
+pub struct PartOf {
     /// Its address.
     pub address: u64,
     /// Its type.
     #[serde(rename = "type")]
     pub type_name: String,
     /// An expression that leads to it.
-    pub path: String,
+    pub path: Expression,
     /// What would go with it.
     pub retained_bytes: u64,
 }
@@ -182,7 +203,7 @@ pub struct Twin {
     /// Its address.
     pub address: u64,
     /// Its path.
-    pub path: String,
+    pub path: Expression,
 }
 
 /// A dump to look at: how it was named, and what is in it.
@@ -194,19 +215,19 @@ pub struct Dump<'v> {
 }
 
 /// A place in a view, and how to get there.
-struct Found {
-    suspect: suspects::Suspect,
-    path: String,
+struct Located {
+    finding: Finding,
+    path: Expression,
     way: Vec<u32>,
     /// The module that the way leads through first.
     module: Option<String>,
     freed: OnceCell<Amount>,
 }
 
-impl Found {
+impl Located {
     /// What goes with it: for containers that share their objects that is a search through the heap.
     fn frees(&self, study: &Study<'_>) -> Amount {
-        *self.freed.get_or_init(|| frees(study, &self.suspect))
+        *self.freed.get_or_init(|| frees(study, &self.finding))
     }
 
     /// Why the way to it begins where it does, if no root leads to it.
@@ -219,27 +240,27 @@ impl Found {
 
     /// Bytes that go with it, or with all that hold the same objects.
     fn bytes(&self, study: &Study<'_>) -> u64 {
-        self.frees(study).bytes.max(self.suspect.amount.bytes)
+        self.frees(study).bytes.max(self.finding.amount.bytes)
     }
 }
 
 /// The suspects of a view that are not ordinary, with their paths.
-fn find(study: &Study<'_>, threshold: u64) -> Vec<Found> {
+fn find(study: &Study<'_>, threshold: u64) -> Vec<Located> {
     let found = suspects::find(&study.kinds, &study.dominators, threshold).into_iter();
-    let named = found.map(|suspect| {
-        let way = study.way(suspect.node);
-        let module = if suspect.shape == Shape::Unreached { None } else { study.module_on(&way) };
-        Found { path: study.expression(&way), module, way, suspect, freed: OnceCell::new() }
+    let named = found.map(|finding| {
+        let way = study.way(finding.node);
+        let module = finding.kind.traits().has_owner.then(|| study.module_on(&way)).flatten();
+        Located { path: study.expression(&way), module, way, finding, freed: OnceCell::new() }
     });
-    named.filter(|found| !suspects::is_ordinary(&study.kinds, &place(&found.path), &found.suspect)).collect()
+    named.filter(|found| !suspects::is_ordinary(&study.kinds, &found.path, &found.finding)).collect()
 }
 
 /// Of two much alike the one further from the roots comes first: it is the one that nobody thinks of.
-fn further_twin_first(found: &mut [Found]) {
+fn further_twin_first(found: &mut [Located]) {
     let near = |a: u64, b: u64| a.abs_diff(b) <= a.max(b) / 50;
     for i in 1..found.len() {
-        let (one, other) = (&found[i - 1].suspect, &found[i].suspect);
-        let of_a_kind = |suspect: &suspects::Suspect| suspect.contents.members.as_ref().map(|group| group.type_id);
+        let (one, other) = (&found[i - 1].finding, &found[i].finding);
+        let of_a_kind = |suspect: &Finding| suspect.contents.members.as_ref().map(|group| group.type_id);
         let alike = near(one.amount.bytes, other.amount.bytes) && of_a_kind(one) == of_a_kind(other);
         if alike && found[i - 1].way.len() < found[i].way.len() {
             found.swap(i - 1, i);
@@ -247,18 +268,17 @@ fn further_twin_first(found: &mut [Found]) {
     }
 }
 
-/// What goes with a suspect.
-fn frees(study: &Study<'_>, suspect: &suspects::Suspect) -> Amount {
-    match suspect.shape {
-        Shape::Shared => {}
-        Shape::Unreached | Shape::Threads | Shape::Remade => return suspect.amount,
-        _ => return study.dominators.retained(suspect.node),
+/// What goes with a finding.
+fn frees(study: &Study<'_>, finding: &Finding) -> Amount {
+    match finding.kind.traits().keeping {
+        Keeping::Each => finding.amount,
+        Keeping::Alone => study.dominators.retained(finding.node),
+        Keeping::Together => amount_of(study.view, &kept_by(study.view, &holders(study, finding))),
     }
-    amount_of(study.view, &kept_by(study.view, &holders(study, suspect)))
 }
 
 /// The places that hold the same objects.
-fn holders(study: &Study<'_>, suspect: &suspects::Suspect) -> FixedBitSet {
+fn holders(study: &Study<'_>, suspect: &Finding) -> FixedBitSet {
     let mut holders = FixedBitSet::with_capacity(study.view.node_bound() as usize);
     holders.extend(suspect.also.iter().chain([&suspect.node]).map(|&node| node as usize));
     holders
@@ -292,18 +312,18 @@ impl Suspects {
         }
         let shown = most.unwrap_or(usize::MAX);
         let left_out = accused.len().saturating_sub(shown);
-        let teller = Teller { study: &study, owners: &owners, dump: last };
+        let describer = Describer { study: &study, owners: &owners, dump: last };
         let ranked = accused.into_iter().take(shown).enumerate();
         let mut suspects: Vec<Suspect> = ranked
             .map(|(i, (found, grown))| {
-                let mut told = teller.told(i + 1, &found);
-                history::tell(&mut told, &found, &earlier, last, grown);
-                told
+                let mut suspect = describer.describe(i + 1, &found);
+                history::add(&mut suspect, &found, &earlier, last, grown);
+                suspect
             })
             .collect();
         find_twins(&mut suspects);
         let intended =
-            intended.into_iter().take(shown).map(|(found, reason)| teller.intended(&found, reason)).collect();
+            intended.into_iter().take(shown).map(|(found, reason)| describer.intended(&found, reason)).collect();
         let program = study.kinds.program(&study.dominators);
         let dump = last.name.clone();
         let notes = reconcile::elsewhere(last.view).into_iter().collect();
@@ -328,18 +348,18 @@ impl Suspects {
 }
 
 /// Why each place may be meant to be as large as it is, if it looks so.
-fn reasons(study: &Study<'_>, owners: &Modules<'_>, found: &[Found]) -> Vec<Option<&'static str>> {
-    let library = |found: &Found| {
+fn reasons(study: &Study<'_>, owners: &Modules<'_>, found: &[Located]) -> Vec<Option<&'static str>> {
+    let library = |found: &Located| {
         let package = owners.package(found.module.as_deref()?);
         (package.kind != Kind::Application).then_some(package.name)
     };
-    let places = found.iter().map(|found| suspects::Place {
-        suspect: &found.suspect,
+    let places = found.iter().map(|found| Candidate {
+        finding: &found.finding,
         way: &found.way,
         library: library(found),
-        is_limited: is_limited(study, owners, found.suspect.node),
+        is_limited: is_limited(study, owners, found.finding.node),
     });
-    let places: Vec<suspects::Place<'_>> = places.collect();
+    let places: Vec<Candidate<'_>> = places.collect();
     suspects::reasons(&study.kinds, &study.dominators, &places)
 }
 
@@ -352,62 +372,66 @@ fn is_limited(study: &Study<'_>, owners: &Modules<'_>, node: u32) -> bool {
     module.is_some_and(|module| owners.package(module).kind == Kind::Distribution)
 }
 
-/// Makes findings of places.
-struct Teller<'a, 'v> {
+/// Makes suspects of findings.
+struct Describer<'a, 'v> {
     study: &'a Study<'v>,
     owners: &'a Modules<'v>,
     dump: &'a Dump<'v>,
 }
 
-impl Teller<'_, '_> {
-    fn told(&self, rank: usize, found: &Found) -> Suspect {
-        let (study, suspect, view) = (self.study, &found.suspect, self.study.view);
-        let address = view.address(suspect.node);
+impl Describer<'_, '_> {
+    fn describe(&self, rank: usize, found: &Located) -> Suspect {
+        let (study, finding, view) = (self.study, &found.finding, self.study.view);
+        let traits = finding.kind.traits();
         let frees = found.frees(study);
-        let all = if suspect.shape == Shape::Shared {
-            Amount { objects: suspect.amount.objects.max(frees.objects), bytes: suspect.amount.bytes.max(frees.bytes) }
-        } else {
-            frees
+        let all = match traits.keeping {
+            Keeping::Together => Amount {
+                objects: finding.amount.objects.max(frees.objects),
+                bytes: finding.amount.bytes.max(frees.bytes),
+            },
+            Keeping::Alone | Keeping::Each => frees,
         };
-        let link = link(view, &suspect.shape);
-        let mut told = Suspect {
+        let mut suspect = Suspect {
             rank,
             title: String::new(),
             explanation: String::new(),
-            kind: kind(&suspect.shape),
-            address,
-            type_name: study.kinds.type_name(suspect.node).to_owned(),
+            kind: finding.kind.clone(),
+            address: view.address(finding.node),
+            type_name: study.kinds.type_name(finding.node).to_owned(),
             path: found.path.clone(),
             retained_bytes: all.bytes,
             objects: all.objects,
             share: percent(all.bytes, study.dominators.total().bytes),
-            accumulates: accumulated(view, suspect),
-            link,
+            accumulates: accumulated(view, finding),
+            link: link(view, &finding.kind),
             owner: self.owner(found),
             outside: found.outside(study),
-            part_of: if suspect.shape == Shape::Remade { None } else { part_of(study, suspect.node) },
-            also_held_by: suspect.also.iter().map(|&node| study.path(node)).collect(),
+            part_of: traits.may_be_part.then(|| part_of(study, finding.node)).flatten(),
+            also_held_by: finding.also.iter().map(|&node| study.path(node)).collect(),
             twin: None,
             history: Vec::new(),
             grown: None,
             next: Vec::new(),
         };
-        told.title = words::title(&told, view.length(suspect.node));
-        let holders = || suspect.also.iter().chain([&suspect.node]);
-        let alone = holders().map(|&node| study.dominators.retained(node).bytes).max();
-        told.explanation = words::explanation(&told, frees, alone.unwrap_or(0));
-        let holders: Vec<u64> = holders().map(|&node| view.address(node)).collect();
-        told.next = words::next_commands(&self.dump.name, &told, &holders);
-        told
+        let holders = || finding.also.iter().chain([&finding.node]);
+        let facts = words::Facts {
+            dump: &self.dump.name,
+            length: view.length(finding.node),
+            frees,
+            alone: holders().map(|&node| study.dominators.retained(node).bytes).max().unwrap_or(0),
+            holders: holders().map(|&node| view.address(node)).collect(),
+        };
+        let words = words::describe(&suspect, &facts);
+        (suspect.title, suspect.explanation, suspect.next) = (words.title, words.explanation, words.next);
+        suspect
     }
 
-    fn intended(&self, found: &Found, reason: &'static str) -> Intended {
-        let told = self.told(0, found);
-        let Suspect { title, address, path, retained_bytes, .. } = told;
+    fn intended(&self, found: &Located, reason: &'static str) -> Intended {
+        let Suspect { title, address, path, retained_bytes, .. } = self.describe(0, found);
         Intended { title, reason, address, path, retained_bytes }
     }
 
-    fn owner(&self, found: &Found) -> Owner {
+    fn owner(&self, found: &Located) -> Owner {
         let module = found.module.as_deref();
         let package =
             module.map(|module| self.owners.package(module)).filter(|package| package.kind == Kind::Distribution);
@@ -421,19 +445,7 @@ impl Teller<'_, '_> {
     }
 }
 
-fn kind(shape: &Shape) -> &'static str {
-    match shape {
-        Shape::Container => "container",
-        Shape::Shared => "shared",
-        Shape::Single => "object",
-        Shape::Chain { .. } => "chain",
-        Shape::Unreached => "unreached",
-        Shape::Threads => "threads",
-        Shape::Remade => "modules",
-    }
-}
-
-fn accumulated(view: &View, suspect: &suspects::Suspect) -> Option<Accumulated> {
+fn accumulated(view: &View, suspect: &Finding) -> Option<Accumulated> {
     let members = suspect.contents.members.as_ref()?;
     let inner = suspect.contents.inner.as_ref();
     Some(Accumulated {
@@ -441,8 +453,10 @@ fn accumulated(view: &View, suspect: &suspects::Suspect) -> Option<Accumulated> 
         count: members.count,
         bytes: members.bytes,
         average_bytes: members.bytes / members.count.max(1),
-        inside: inner
-            .map(|inner: &Group| Inside { type_name: view.type_name(inner.type_id).to_owned(), count: inner.count }),
+        inside: inner.map(|inner: &TypeGroup| Inside {
+            type_name: view.type_name(inner.type_id).to_owned(),
+            count: inner.count,
+        }),
         calls: suspect.contents.calls.clone(),
         total: suspect.contents.total,
         types: suspect.contents.types,
@@ -456,9 +470,9 @@ fn owner_above(study: &Study<'_>, node: u32) -> Option<u32> {
     near.find(|&node| !study.kinds.is_container(node) && study.kinds.module_of_class(node).is_some())
 }
 
-fn part_of(study: &Study<'_>, node: u32) -> Option<Part> {
+fn part_of(study: &Study<'_>, node: u32) -> Option<PartOf> {
     let own = owner_above(study, node)?;
-    Some(Part {
+    Some(PartOf {
         address: study.view.address(own),
         type_name: study.kinds.type_name(own).to_owned(),
         path: study.path(own),
@@ -467,8 +481,8 @@ fn part_of(study: &Study<'_>, node: u32) -> Option<Part> {
 }
 
 /// The types of one link of a chain, with how often they are there.
-fn link(view: &View, shape: &Shape) -> Option<String> {
-    let Shape::Chain { link, links, others } = shape else { return None };
+fn link(view: &View, kind: &SuspectKind) -> Option<String> {
+    let SuspectKind::Chain { link, links, others } = kind else { return None };
     let mut types: Vec<String> = link.iter().map(|&type_id| view.type_name(type_id).to_owned()).collect();
     if let (Some(first), 1..) = (types.first_mut(), *others) {
         *first += &format!(" or {} other {}", thousands(*others), if *others == 1 { "type" } else { "types" });
@@ -485,7 +499,7 @@ fn find_twins(suspects: &mut [Suspect]) {
         let text = format!(
             " Suspect {} is much like it ({}): the same may have been loaded twice, and one of the two is enough.",
             twin.rank,
-            place(&twin.path)
+            twin.path.place()
         );
         suspects[i].title += &format!(", much like suspect {}", twin.rank);
         suspects[i].explanation += &text;
@@ -497,7 +511,7 @@ fn alike(one: &Suspect, other: &Suspect) -> bool {
     let near = |a: u64, b: u64| a.abs_diff(b) <= a.max(b) / 5;
     match (&one.accumulates, &other.accumulates) {
         (Some(a), Some(b)) => {
-            one.kind == other.kind
+            one.kind.name() == other.kind.name()
                 && one.type_name == other.type_name
                 && a.type_name == b.type_name
                 && near(a.count, b.count)

@@ -41,7 +41,7 @@ fn records(at: std::ops::Range<u64>) -> String {
 fn told(before: &View, after: &View) -> Vec<(String, String)> {
     let dump = |name: &str, view| Dump { name: name.to_owned(), view };
     let found = Suspects::of(&[dump("1.dump", before), dump("2.dump", after)], None, None);
-    found.suspects.into_iter().map(|suspect| (suspect.path, suspect.explanation)).collect()
+    found.suspects.into_iter().map(|suspect| (suspect.path.to_string(), suspect.explanation)).collect()
 }
 
 #[test]

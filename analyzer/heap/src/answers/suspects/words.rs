@@ -1,39 +1,210 @@
-//! The sentences about a suspect, and the commands to type next. It finds nothing out: all figures are given.
+//! The words for each kind of suspect: its title, its explanation, and the commands to type next. This is the one place
+//! for them. It finds nothing out: all figures are given.
 
 use super::{Accumulated, Attribute, Inside, Suspect};
-use crate::answers::words::{bytes, objects, place, thousands};
+use crate::answers::words::{bytes, objects, thousands};
 use crate::graph::Amount;
 use crate::heap::RootReason;
+use crate::naming::Expression;
+use crate::suspects::SuspectKind;
 
-/// `holders` are the addresses of all places that have to go.
-pub(super) fn next_commands(dump: &str, told: &Suspect, holders: &[u64]) -> Vec<String> {
-    let (dump, address) = (quoted(dump), told.address);
-    let path = format!("heapsee path {dump} --to 'address = {address}'");
-    let tree = format!("heapsee tree {dump} {address}");
-    if told.kind == "unreached" {
-        let of_type = told.type_name.replace('\'', "''");
-        let sql = format!("select address, size, repr from obj where type = '{of_type}' limit 10");
-        return vec![format!("heapsee query {dump} {}", quoted(&sql)), tree, path];
+/// What the words need beside the suspect itself.
+pub(super) struct Facts<'a> {
+    /// The dump, as it was named.
+    pub dump: &'a str,
+    /// The elements of the object, if it has any.
+    pub length: Option<u64>,
+    /// What goes with all places that hold it.
+    pub frees: Amount,
+    /// What goes with one of them at most.
+    pub alone: u64,
+    /// The addresses of all places that have to go.
+    pub holders: Vec<u64>,
+}
+
+/// What is said of one suspect.
+pub(super) struct Words {
+    /// The finding in one line.
+    pub title: String,
+    /// The same with its evidence.
+    pub explanation: String,
+    /// Commands that show more.
+    pub next: Vec<String>,
+}
+
+/// The words for a suspect of any kind.
+pub(super) fn describe(suspect: &Suspect, facts: &Facts<'_>) -> Words {
+    let piled = suspect.accumulates.as_ref();
+    match (&suspect.kind, piled) {
+        (SuspectKind::Unreached, Some(piled)) => unreached(suspect, piled, facts),
+        (SuspectKind::Threads, Some(piled)) => threads(suspect, piled, facts),
+        (SuspectKind::Modules, Some(piled)) => modules(suspect, piled, facts),
+        (SuspectKind::Chain { .. }, Some(piled)) => chain(suspect, piled, facts),
+        (SuspectKind::Container | SuspectKind::Shared, Some(piled)) => container(suspect, piled, facts),
+        (SuspectKind::Object, _)
+        | (
+            SuspectKind::Unreached
+            | SuspectKind::Threads
+            | SuspectKind::Modules
+            | SuspectKind::Chain { .. }
+            | SuspectKind::Container
+            | SuspectKind::Shared,
+            None,
+        ) => object(suspect, facts),
     }
-    if told.kind == "modules" {
-        let sql = "select address, name, retained from obj where type = 'module' order by retained desc limit 20";
-        return vec![format!("heapsee query {dump} {}", quoted(sql)), tree, path];
+}
+
+/// Something piles up in a place.
+fn container(suspect: &Suspect, piled: &Accumulated, facts: &Facts<'_>) -> Words {
+    let whose = if is_mixed(piled) { &piled.type_name } else { "each" };
+    let explanation = format!(
+        "It holds {}; {whose} keeps {} on average, {} together. ",
+        contents(piled),
+        bytes(piled.average_bytes),
+        bytes(piled.bytes)
+    );
+    Words {
+        title: format!("{} keeps {}, {}", whole(suspect), contents(piled), size(suspect)),
+        explanation: explanation + &whereabouts(suspect, facts),
+        next: with_members(suspect, facts),
     }
-    if told.kind == "threads" {
-        return vec![format!("heapsee threads {dump}"), tree];
-    }
-    let all = match holders {
-        [one] => format!("address = {one}"),
-        _ => format!("address in ({})", holders.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+}
+
+/// One object is big.
+fn object(suspect: &Suspect, facts: &Facts<'_>) -> Words {
+    let (whole, own) = (whole(suspect), bytes(suspect.retained_bytes));
+    let title = match facts.length {
+        Some(length) => format!("{whole} is a single object of length {}, {own}", thousands(length)),
+        None => format!("{whole} is a single object of {own}"),
     };
-    let mut commands = vec![path, tree, format!("heapsee gc {dump} --drop '{all}'")];
-    if told.kind != "chain" {
-        let sql =
-            format!("select type, count(*), sum(size) from obj where address in {address}& group by 1 order by 3 desc");
-        commands.push(format!("heapsee query {dump} '{sql}'"));
+    let explanation = "Most of its bytes are its own, not those of other objects. ".to_owned();
+    let next = with_members(suspect, facts);
+    Words { title, explanation: explanation + &whereabouts(suspect, facts), next }
+}
+
+/// Each link keeps the next.
+fn chain(suspect: &Suspect, piled: &Accumulated, facts: &Facts<'_>) -> Words {
+    let link = suspect.link.as_deref().unwrap_or_default();
+    let explanation = format!(
+        "Every link of this chain holds the next one: {link}. Nothing but the link before holds a link, so all of \
+         them live as long as the first: {} links of about {} each. ",
+        thousands(piled.count),
+        bytes(piled.average_bytes)
+    );
+    let mut next = around(suspect, facts).to_vec();
+    next.push(dropping(facts));
+    next.extend(source(suspect));
+    Words {
+        title: format!(
+            "{} begins a chain in which each link keeps the next: {link}, {}",
+            whole(suspect),
+            size(suspect)
+        ),
+        explanation: explanation + &whereabouts(suspect, facts),
+        next,
     }
-    let source = told.owner.attribute.as_ref().and_then(|found| Some((&found.name, found.file.as_ref()?)));
-    commands.extend(source.map(|(name, file)| format!("grep -nw -e {} {}", quoted(name), quoted(file))));
+}
+
+/// No root leads to many objects.
+fn unreached(suspect: &Suspect, piled: &Accumulated, facts: &Facts<'_>) -> Words {
+    let of_type = suspect.type_name.replace('\'', "''");
+    let sql = format!("select address, size, repr from obj where type = '{of_type}' limit 10");
+    let [path, tree] = around(suspect, facts);
+    Words {
+        title: format!("{} that no root leads to keep {}", contents(piled), size(suspect)),
+        explanation: format!(
+            "No module, frame or other root leads to them, and no container holds them: {}. Either they refer to each \
+             other in circles that the collector has not met yet (is it turned off, or frozen?), or C code holds them, as it \
+             does the callbacks of atexit. If \
+             a later dump has them still and gc.collect() in the worker frees nothing, it is C code. {} is one of them.",
+            share(suspect),
+            suspect.path
+        ),
+        next: vec![query(facts, &sql), tree, path],
+    }
+}
+
+/// Many threads are in one function.
+fn threads(suspect: &Suspect, piled: &Accumulated, facts: &Facts<'_>) -> Words {
+    let (count, call) = (thousands(piled.count), suspect.path.call());
+    let inside = piled.inside.as_ref().map(|inside| inside_of(inside) + ", ").unwrap_or_default();
+    let [_, tree] = around(suspect, facts);
+    Words {
+        title: format!("{count} threads in {call} keep {inside}{}", size(suspect)),
+        explanation: format!(
+            "{count} threads are in {call} at once, each with a frame and variables of its own, which keep {} on average and \
+             {} together: {}. They keep them until the call ends; if these threads wait for something that never comes, \
+             that is never. One of the frames is {}.",
+            bytes(piled.average_bytes),
+            bytes(suspect.retained_bytes),
+            share(suspect),
+            suspect.path
+        ),
+        next: vec![format!("heapsee threads {}", quoted(facts.dump)), tree],
+    }
+}
+
+/// Modules are made again and again.
+fn modules(suspect: &Suspect, piled: &Accumulated, facts: &Facts<'_>) -> Words {
+    let count = thousands(piled.count);
+    let of_file = match &suspect.owner.file {
+        Some(file) => format!("All of them were made of {file}"),
+        None => "None of them has a file, and no importer has made them".to_owned(),
+    };
+    let sql = "select address, name, retained from obj where type = 'module' order by retained desc limit 20";
+    let [path, tree] = around(suspect, facts);
+    Words {
+        title: format!(
+            "{count} modules that were made at run time, {} among them, keep {}",
+            suspect.path.place(),
+            size(suspect)
+        ),
+        explanation: format!(
+            "{of_file}. A program makes one module of a file and keeps it; here there are {count}, which keep {} on average \
+             and {} together: {}. They are kept under their names in sys.modules, or by whoever made them, until they are \
+             removed there.",
+            bytes(piled.average_bytes),
+            bytes(suspect.retained_bytes),
+            share(suspect)
+        ),
+        next: vec![query(facts, sql), tree, path],
+    }
+}
+
+/// How to get to the place, and what it keeps.
+fn around(suspect: &Suspect, facts: &Facts<'_>) -> [String; 2] {
+    let (dump, address) = (quoted(facts.dump), suspect.address);
+    [format!("heapsee path {dump} --to 'address = {address}'"), format!("heapsee tree {dump} {address}")]
+}
+
+/// What letting go of all places would free.
+fn dropping(facts: &Facts<'_>) -> String {
+    let all = match &facts.holders[..] {
+        [one] => format!("address = {one}"),
+        holders => format!("address in ({})", holders.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    format!("heapsee gc {} --drop '{all}'", quoted(facts.dump))
+}
+
+/// The attribute in the source.
+fn source(suspect: &Suspect) -> Option<String> {
+    let attribute = suspect.owner.attribute.as_ref()?;
+    Some(format!("grep -nw -e {} {}", quoted(&attribute.name), quoted(attribute.file.as_ref()?)))
+}
+
+fn query(facts: &Facts<'_>, sql: &str) -> String {
+    format!("heapsee query {} {}", quoted(facts.dump), quoted(sql))
+}
+
+/// The commands for a place whose members can be looked at.
+fn with_members(suspect: &Suspect, facts: &Facts<'_>) -> Vec<String> {
+    let mut commands = around(suspect, facts).to_vec();
+    commands.push(dropping(facts));
+    let address = suspect.address;
+    let sql =
+        format!("select type, count(*), sum(size) from obj where address in {address}& group by 1 order by 3 desc");
+    commands.push(format!("heapsee query {} '{sql}'", quoted(facts.dump)));
+    commands.extend(source(suspect));
     commands
 }
 
@@ -50,12 +221,6 @@ fn is_mixed(accumulated: &Accumulated) -> bool {
 
 fn inside_of(inside: &Inside) -> String {
     objects(inside.count, &inside.type_name)
-}
-
-/// `worker() at app.py:12`, of the name of a frame.
-fn call(path: &str) -> &str {
-    let name = path.strip_prefix("<frame ").unwrap_or(path);
-    name.split([',', '>']).next().unwrap_or(name)
 }
 
 /// What piles up, in words.
@@ -79,35 +244,18 @@ fn contents(accumulated: &Accumulated) -> String {
     }
 }
 
-pub(super) fn title(told: &Suspect, length: Option<u64>) -> String {
-    let place = place(&told.path);
-    let own = bytes(told.retained_bytes);
-    let size = format!("{own} in {} objects", thousands(told.objects));
-    let of = told.part_of.as_ref().map(|part| format!(" of {}", part.type_name)).unwrap_or_default();
-    let whole = format!("{place} ({}{of})", told.type_name);
-    match (&told.accumulates, &told.link) {
-        (Some(accumulated), _) if told.kind == "unreached" => {
-            format!("{} that no root leads to keep {size}", contents(accumulated))
-        }
-        (Some(accumulated), _) if told.kind == "threads" => format!(
-            "{} threads in {} keep {}{size}",
-            thousands(accumulated.count),
-            call(&told.path),
-            accumulated.inside.as_ref().map(|inside| inside_of(inside) + ", ").unwrap_or_default()
-        ),
-        (Some(accumulated), _) if told.kind == "modules" => format!(
-            "{} modules that were made at run time, {place} among them, keep {size}",
-            thousands(accumulated.count)
-        ),
-        (_, Some(link)) => format!("{whole} begins a chain in which each link keeps the next: {link}, {size}"),
-        (Some(accumulated), None) if told.kind != "object" => {
-            format!("{whole} keeps {}, {size}", contents(accumulated))
-        }
-        _ => match length {
-            Some(length) => format!("{whole} is a single object of length {}, {own}", thousands(length)),
-            None => format!("{whole} is a single object of {own}"),
-        },
-    }
+/// The place with its type, and whose it is.
+fn whole(suspect: &Suspect) -> String {
+    let of = suspect.part_of.as_ref().map(|part| format!(" of {}", part.type_name)).unwrap_or_default();
+    format!("{} ({}{of})", suspect.path.place(), suspect.type_name)
+}
+
+fn size(suspect: &Suspect) -> String {
+    format!("{} in {} objects", bytes(suspect.retained_bytes), thousands(suspect.objects))
+}
+
+fn share(suspect: &Suspect) -> String {
+    format!("{:.1} % of the heap", suspect.share)
 }
 
 /// What it means that no root leads to a place.
@@ -121,101 +269,49 @@ fn outside(reason: Option<RootReason>) -> &'static str {
     }
 }
 
-/// `frees` is what goes with all places that hold it, `alone` what goes with one of them at most.
-pub(super) fn explanation(told: &Suspect, frees: Amount, alone: u64) -> String {
-    let mut text = String::new();
-    let share = format!("{:.1} % of the heap", told.share);
-    if told.kind == "unreached" {
-        return format!(
-            "No module, frame or other root leads to them, and no container holds them: {share}. Either they refer to each \
-             other in circles that the collector has not met yet (is it turned off, or frozen?), or C code holds them, as it \
-             does the callbacks of atexit. If \
-             a later dump has them still and gc.collect() in the worker frees nothing, it is C code. {} is one of them.",
-            told.path
-        );
-    }
-    if let (Some(accumulated), "threads") = (&told.accumulates, told.kind) {
-        return format!(
-            "{} threads are in {} at once, each with a frame and variables of its own, which keep {} on average and {} \
-             together: {share}. They keep them until the call ends; if these threads wait for something that never comes, \
-             that is never. One of the frames is {}.",
-            thousands(accumulated.count),
-            call(&told.path),
-            bytes(accumulated.average_bytes),
-            bytes(told.retained_bytes),
-            told.path
-        );
-    }
-    if let (Some(accumulated), "modules") = (&told.accumulates, told.kind) {
-        let of_file = match &told.owner.file {
-            Some(file) => format!("All of them were made of {file}"),
-            None => "None of them has a file, and no importer has made them".to_owned(),
-        };
-        return format!(
-            "{of_file}. A program makes one module of a file and keeps it; here there are {}, which keep {} on average and {} \
-             together: {share}. They are kept under their names in sys.modules, or by whoever made them, until they are \
-             removed there.",
-            thousands(accumulated.count),
-            bytes(accumulated.average_bytes),
-            bytes(told.retained_bytes)
-        );
-    }
-    match (&told.accumulates, &told.link) {
-        (Some(accumulated), Some(link)) => {
-            text += &format!(
-                "Every link of this chain holds the next one: {link}. Nothing but the link before holds a link, so all of \
-                 them live as long as the first: {} links of about {} each. ",
-                thousands(accumulated.count),
-                bytes(accumulated.average_bytes)
-            );
-        }
-        (Some(accumulated), None) if told.kind != "object" => {
-            let whose = if is_mixed(accumulated) { &accumulated.type_name } else { "each" };
-            text += &format!(
-                "It holds {}; {whose} keeps {} on average, {} together. ",
-                contents(accumulated),
-                bytes(accumulated.average_bytes),
-                bytes(accumulated.bytes)
-            );
-        }
-        _ => text += "Most of its bytes are its own, not those of other objects. ",
-    }
-    if told.kind == "shared" && told.also_held_by.is_empty() {
-        text += &format!(
-            "Each of them is held by others, too: dropping this place alone frees {}, all of them together keep {} ({share}). \
-             `heapsee cut` says which references to drop. ",
-            bytes(frees.bytes),
-            bytes(told.retained_bytes)
-        );
-    } else if told.also_held_by.is_empty() {
-        text +=
-            &format!("Dropping it frees {} in {} objects ({share}). ", bytes(frees.bytes), thousands(frees.objects));
-    } else {
-        text += &format!(
-            "The same objects are held by {}, too: dropping one of them frees at most {}, dropping all of them {} in {} objects. ",
-            told.also_held_by.iter().map(|path| place(path)).collect::<Vec<_>>().join(" and by "),
-            bytes(alone),
-            bytes(frees.bytes),
-            thousands(frees.objects)
-        );
-    }
-    if let Some(part) = &told.part_of {
+/// What dropping a place frees, and whose it is.
+fn whereabouts(suspect: &Suspect, facts: &Facts<'_>) -> String {
+    let mut text = freed(suspect, facts);
+    if let Some(part) = &suspect.part_of {
         let kept = bytes(part.retained_bytes);
-        text += &format!("It belongs to {} at {}, which keeps {kept} in all. ", part.type_name, place(&part.path));
+        text += &format!("It belongs to {} at {}, which keeps {kept} in all. ", part.type_name, part.path.place());
     }
-    text += outside(told.outside);
-    if let Some(module) = &told.owner.module {
-        let package = told.owner.package.as_ref().map(|package| format!(" (package {package})")).unwrap_or_default();
-        let file = told.owner.file.as_ref().map(|file| format!(", {file}")).unwrap_or_default();
+    text += outside(suspect.outside);
+    if let Some(module) = &suspect.owner.module {
+        let package = suspect.owner.package.as_ref().map(|package| format!(" (package {package})")).unwrap_or_default();
+        let file = suspect.owner.file.as_ref().map(|file| format!(", {file}")).unwrap_or_default();
         text += &format!("It is found from module {module}{package}{file}. ");
     }
-    if let Some(Attribute { name, module, class, file, line }) = &told.owner.attribute {
+    if let Some(Attribute { name, module, class, file, line }) = &suspect.owner.attribute {
         let whose = class.as_ref().map(|class| format!("class {class} of ")).unwrap_or_default();
         // The file of the module above need not be named twice.
         let line = line.map(|line| format!(":{line}"));
-        let file = file.as_ref().filter(|_| line.is_some() || told.owner.module.as_ref() != Some(module));
+        let file = file.as_ref().filter(|_| line.is_some() || suspect.owner.module.as_ref() != Some(module));
         let file = file.map(|file| format!(", {file}{}", line.unwrap_or_default())).unwrap_or_default();
         text += &format!("What fills it goes by the name {name} of {whose}module {module}{file}. ");
     }
     text.trim_end().to_owned()
+}
+
+fn freed(suspect: &Suspect, facts: &Facts<'_>) -> String {
+    let (frees, share) = (facts.frees, share(suspect));
+    let is_shared = matches!(suspect.kind, SuspectKind::Shared);
+    if is_shared && suspect.also_held_by.is_empty() {
+        return format!(
+            "Each of them is held by others, too: dropping this place alone frees {}, all of them together keep {} ({share}). \
+             `heapsee cut` says which references to drop. ",
+            bytes(frees.bytes),
+            bytes(suspect.retained_bytes)
+        );
+    }
+    if suspect.also_held_by.is_empty() {
+        return format!("Dropping it frees {} in {} objects ({share}). ", bytes(frees.bytes), thousands(frees.objects));
+    }
+    format!(
+        "The same objects are held by {}, too: dropping one of them frees at most {}, dropping all of them {} in {} objects. ",
+        suspect.also_held_by.iter().map(Expression::place).collect::<Vec<_>>().join(" and by "),
+        bytes(facts.alone),
+        bytes(frees.bytes),
+        thousands(frees.objects)
+    )
 }

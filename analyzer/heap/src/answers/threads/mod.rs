@@ -22,6 +22,25 @@ pub const SCHEMA: &str = "heapsee.threads/1";
 const PARTS: usize = 3;
 
 /// All threads.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use heapsee_heap::answers::study::Study;
+/// use heapsee_heap::answers::threads::Threads;
+/// use heapsee_heap::heap::{Heap, View};
+///
+/// // A list of two equal texts.
+/// let heap = Heap::from_text(
+///     r#"{"address": 16, "type": "list", "size": 64, "len": 2, "refs": [32, 48]}
+///        {"address": 32, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}
+///        {"address": 48, "type": "str", "size": 1000, "len": 3, "value": "abc", "refs": []}"#,
+/// )?;
+/// let view = View::new(Arc::new(heap));
+/// // Only a sidecar says what threads there are.
+/// let threads = Threads::of(&Study::of(&view), 10);
+/// assert_eq!((threads.thread_count, threads.heap.objects), (0, 3));
+/// # Ok::<(), heapsee_heap::heap::TextError>(())
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Threads {
     /// [`SCHEMA`].
