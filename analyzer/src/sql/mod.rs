@@ -4,6 +4,7 @@
 //! shell's shorthands and prints nothing.
 
 mod catalog;
+mod columns;
 mod error;
 mod found;
 mod module;

@@ -18,16 +18,14 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, Result};
 
 use super::catalog::{Catalog, Generation};
+use super::columns::{Cell, REF, REF_SHOWN, number, schema};
 use super::plan::{self, Order, ROWID};
 use super::write::{self, RefRow};
 use heapsee_heap::heap::View;
 use heapsee_heap::naming::{Known, Names};
 
-const SCHEMA: &CStr = c"create table ref (parent int, child int, edge text hidden)";
-const PARENT: c_int = 0;
-const CHILD: c_int = 1;
-/// Columns that can be written.
-const WRITABLE: usize = 2;
+const PARENT: c_int = number(&REF, "parent");
+const CHILD: c_int = number(&REF, "child");
 /// Edges taken at a time when all are wanted.
 const BATCH: u32 = 1024;
 
@@ -112,7 +110,7 @@ unsafe impl VTab<'_> for RefTable {
     ) -> Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::ConstraintSupport)?;
         let (catalog, generation) = write::connect(catalog, args)?;
-        Ok((Cow::Borrowed(SCHEMA), RefTable { base: sqlite3_vtab::default(), catalog, generation }))
+        Ok((Cow::Owned(schema("ref", &REF)), RefTable { base: sqlite3_vtab::default(), catalog, generation }))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> Result<bool> {
@@ -175,7 +173,7 @@ impl UpdateVTab<'_> for RefTable {
 
     fn insert(&mut self, args: &Inserts<'_>) -> Result<i64> {
         let cells: Vec<ValueRef<'_>> = args.iter().skip(2).collect();
-        let (cells, hidden) = cells.split_at(WRITABLE.min(cells.len()));
+        let (cells, hidden) = cells.split_at(REF_SHOWN.min(cells.len()));
         write::refuse_hidden(hidden.iter().all(|&cell| cell == ValueRef::Null))?;
         write::reference_inserted(&self.generation, cells)
     }
@@ -186,12 +184,14 @@ impl UpdateVTab<'_> for RefTable {
         if plan::integer(*old) != plan::integer(*new) {
             return Err(write::refused("the rowid of a reference cannot be changed"));
         }
-        let (cells, hidden) = cells.split_at(WRITABLE.min(cells.len()));
+        let (cells, hidden) = cells.split_at(REF_SHOWN.min(cells.len()));
         let view = self.view()?;
         let row = plan::integer(*old).and_then(|rowid| RefRow::with_rowid(&view, rowid));
-        let name = row.map(|row| row.name(&Names::new(&view))).filter(|name| !name.is_empty());
-        let unchanged = |cell: &ValueRef<'_>| cell.as_str_or_null().is_ok_and(|text| text == name.as_deref());
-        write::refuse_hidden(hidden.iter().all(unchanged))?;
+        let names = Names::new(&view);
+        let mut hidden = REF[REF_SHOWN..].iter().zip(hidden);
+        let unchanged =
+            hidden.all(|(column, &cell)| row.as_ref().map_or(Cell::Null, |row| (column.cell)(row, &names)).is(cell));
+        write::refuse_hidden(unchanged)?;
         write::reference_updated(&self.generation, plan::integer(*old), cells)
     }
 }
@@ -358,14 +358,10 @@ unsafe impl VTabCursor for RefCursor {
 
     fn column(&self, context: &mut Context, column: c_int) -> Result<()> {
         let Some(row) = self.batch.get(self.at) else { return context.set_result(Null) };
-        match column {
-            PARENT => context.set_result(row.parent(&self.view).cast_signed()),
-            CHILD => context.set_result(self.view.address(row.child()).cast_signed()),
-            _ => {
-                let name = row.name(&Names::knowing(&self.view, Rc::clone(&self.known)));
-                context.set_result(Some(name).filter(|name| !name.is_empty()).as_deref())
-            }
-        }?;
+        let Some(column) = usize::try_from(column).ok().and_then(|column| REF.get(column)) else {
+            return context.set_result(Null);
+        };
+        context.set_result((column.cell)(row, &Names::knowing(&self.view, Rc::clone(&self.known))))?;
         write::check(&self.generation, &self.view)
     }
 

@@ -11,6 +11,7 @@ use fixedbitset::FixedBitSet;
 use rusqlite::{Connection, Params, Row, Transaction, TransactionBehavior};
 
 use super::catalog::{Catalog, Generation, Loader};
+use super::columns::{OBJ, OBJ_SHOWN};
 use super::error::SessionError;
 use super::store::{self, StoredGeneration};
 use super::{obj, reference};
@@ -234,7 +235,7 @@ impl Session {
 
     /// The names of the columns of `obj`.
     pub fn object_columns(&self) -> Vec<String> {
-        obj::COLUMNS.iter().map(|&name| name.to_owned()).collect()
+        OBJ[..OBJ_SHOWN].iter().map(|column| column.name.to_owned()).collect()
     }
 
     /// Runs a statement that may change something; returns how many rows it changed.
