@@ -117,7 +117,7 @@ fn choice(out: &mut dyn Write, heading: &str, choice: &Choice) -> io::Result<()>
     writeln!(out, "\n{heading}\n")?;
     for each in &choice.refs {
         writeln!(out, "  {}", printable(&each.expression))?;
-        let [parent, child, sql] = [&each.parent_type, &each.child_type, &each.sql].map(|text| printable(text));
+        let [parent, child, sql] = [&each.parent_type, &each.child_type, &each.sql].map(printable);
         writeln!(out, "      {parent} refers to {child}: {sql}")?;
     }
     writeln!(

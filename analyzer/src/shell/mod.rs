@@ -31,7 +31,7 @@ use crate::shorthand::{References, SubstituteError, substitute};
 use crate::sql::{Loader, Session, SessionError};
 use complete::{Completion, Vocabulary};
 use heapsee_heap::heap::View;
-use input::{Input, Source};
+use input::{Input, LineSource};
 use interrupt::Interrupt;
 use layout::Widths;
 use pager::Pager;
@@ -191,17 +191,17 @@ impl<'o> Shell<'o> {
         let commands = help::VERBS.iter().map(|verb| verb.name).collect();
         let vocabulary = Rc::default();
         let completion = Completion::new(commands, Rc::clone(&vocabulary));
-        let source = Source::Terminal(Box::new(input::Terminal::new(completion)?), vocabulary);
+        let source = LineSource::Terminal(Box::new(input::Terminal::new(completion)?), vocabulary);
         self.interrupt.listen()?;
         self.run(source, false)
     }
 
     /// Takes lines from a pipe or a file until there are no more, or, if `strict`, until a command fails.
     pub fn run_lines(&mut self, lines: Box<dyn BufRead>, strict: bool) -> io::Result<Outcome> {
-        self.run(Source::Lines(lines), strict)
+        self.run(LineSource::Lines(lines), strict)
     }
 
-    fn run(&mut self, mut source: Source, strict: bool) -> io::Result<Outcome> {
+    fn run(&mut self, mut source: LineSource, strict: bool) -> io::Result<Outcome> {
         let mut of_view = Weak::new();
         // What was said at the beginning, before somebody is asked for more.
         match self.out.flush() {
@@ -209,7 +209,7 @@ impl<'o> Shell<'o> {
             other => other?,
         }
         loop {
-            if let Source::Terminal(_, vocabulary) = &source {
+            if let LineSource::Terminal(_, vocabulary) = &source {
                 self.tell_words(&mut vocabulary.borrow_mut(), &mut of_view);
             }
             let line = match source.next()? {

@@ -146,7 +146,7 @@ unsafe impl VTab<'_> for RefTable {
             catalog: Arc::clone(&self.catalog),
             generation: Arc::clone(&self.generation),
             view,
-            source: Source::Nothing,
+            source: Upcoming::Nothing,
             batch: Vec::new(),
             at: 0,
             known: Rc::default(),
@@ -215,7 +215,7 @@ impl TransactionVTab<'_> for RefTable {
 }
 
 /// Where the next batch comes from.
-enum Source {
+enum Upcoming {
     /// Edges from this id on, then the root's.
     File(u32),
     /// The references of each of these, the root's being those of `None`.
@@ -233,7 +233,7 @@ struct RefCursor {
     catalog: Arc<Catalog>,
     generation: Arc<Generation>,
     view: Arc<View>,
-    source: Source,
+    source: Upcoming,
     batch: Vec<RefRow>,
     at: usize,
     known: Rc<Known>,
@@ -244,10 +244,10 @@ impl RefCursor {
         let view = Arc::clone(&self.view);
         let address = |i: usize| args.get(i).copied().and_then(plan::integer).map(i64::cast_unsigned);
         self.source = match plan {
-            Plan::File => Source::File(0),
+            Plan::File => Upcoming::File(0),
             Plan::Row => {
                 self.batch.extend(address(0).and_then(|rowid| RefRow::with_rowid(&view, rowid.cast_signed())));
-                Source::Nothing
+                Upcoming::Nothing
             }
             Plan::Parent => parents(address(0).and_then(|address| parent_at(&view, address)).into_iter().collect()),
             Plan::Child => children(address(0).and_then(|address| view.node_of(address)).into_iter().collect()),
@@ -262,11 +262,11 @@ impl RefCursor {
     }
 
     /// SQLite checks both constraints anyway: the side with fewer references is enough.
-    fn narrower(&self, parent: Option<u64>, child: Option<u64>) -> Source {
+    fn narrower(&self, parent: Option<u64>, child: Option<u64>) -> Upcoming {
         let view = &self.view;
-        let (Some(parent), Some(child)) = (parent, child) else { return Source::Nothing };
+        let (Some(parent), Some(child)) = (parent, child) else { return Upcoming::Nothing };
         let (Some(parent), Some(child)) = (parent_at(view, parent), view.node_of(child)) else {
-            return Source::Nothing;
+            return Upcoming::Nothing;
         };
         let heap = view.heap();
         let from = parent.map_or(view.counts().roots as usize, |node| heap.edges(node).len());
@@ -286,23 +286,23 @@ impl RefCursor {
         self.batch.clear();
         let (view, batch) = (&self.view, &mut self.batch);
         match &mut self.source {
-            Source::Nothing => return false,
-            Source::File(next) => {
+            Upcoming::Nothing => return false,
+            Upcoming::File(next) => {
                 let end = view.edge_bound().min(next.saturating_add(BATCH));
                 if *next == end {
                     batch.extend(view.roots().map(RefRow::root));
-                    self.source = Source::Nothing;
+                    self.source = Upcoming::Nothing;
                 } else {
                     batch.extend((*next..end).filter_map(|id| view.edge(id)).map(RefRow::from));
                     *next = end;
                 }
             }
-            Source::Parents(nodes) => match nodes.next() {
+            Upcoming::Parents(nodes) => match nodes.next() {
                 None => return false,
                 Some(None) => batch.extend(view.roots().map(RefRow::root)),
                 Some(Some(node)) => view.edges_from(node, |edge| batch.push(RefRow::from(edge))),
             },
-            Source::Children(nodes) => match nodes.next() {
+            Upcoming::Children(nodes) => match nodes.next() {
                 None => return false,
                 Some(node) => {
                     view.edges_to(node, |edge| batch.push(RefRow::from(edge)));
@@ -314,12 +314,12 @@ impl RefCursor {
     }
 }
 
-fn parents(nodes: Vec<Option<u32>>) -> Source {
-    Source::Parents(nodes.into_iter())
+fn parents(nodes: Vec<Option<u32>>) -> Upcoming {
+    Upcoming::Parents(nodes.into_iter())
 }
 
-fn children(nodes: Vec<u32>) -> Source {
-    Source::Children(nodes.into_iter())
+fn children(nodes: Vec<u32>) -> Upcoming {
+    Upcoming::Children(nodes.into_iter())
 }
 
 /// The root for 0; else the node at an address, if there is one.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::graph::{Amount, Tree, amount_of, reached_without};
 use crate::heap::View;
-use crate::owner::{Kind, Owners, Package};
+use crate::owner::{Owners, Package, PackageKind};
 
 /// The `schema` of this version.
 pub const SCHEMA: &str = "heapsee.packages/1";
@@ -78,7 +78,7 @@ impl Packages {
         order.truncate(limit);
         let packages = order.into_par_iter().map(|id| {
             let package = owners.packages()[id as usize].clone();
-            let retained = (package.kind != Kind::StandardLibrary).then(|| retained(view, &owners, id, total));
+            let retained = (package.kind != PackageKind::StandardLibrary).then(|| retained(view, &owners, id, total));
             PackageRow { package, shallow: shallow[id as usize], retained }
         });
         let packages = packages.collect();

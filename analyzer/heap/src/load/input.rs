@@ -19,11 +19,11 @@ const FINGERPRINT_ENDS: u64 = 1 << 16;
 pub(super) struct Input {
     pub source: Source,
     pub metadata: Metadata,
-    pub kind: Kind,
+    pub kind: Content,
 }
 
 /// How to get at its text.
-pub(super) enum Kind {
+pub(super) enum Content {
     /// A regular file of plain text: any part can be read at any time.
     Plain(File),
     /// Compressed, or a pipe: from the beginning to the end.
@@ -62,12 +62,12 @@ impl Input {
         };
         let packing = Packing::of(&head);
         if regular && packing == Packing::None {
-            return Ok(Input { source, metadata, kind: Kind::Plain(file) });
+            return Ok(Input { source, metadata, kind: Content::Plain(file) });
         }
         let taken = Arc::new(AtomicU64::new(0));
         let raw = Counted { inner: Cursor::new(head).chain(file), taken: Arc::clone(&taken) };
         let text = packing.unpack(raw).map_err(io)?;
-        Ok(Input { source, metadata, kind: Kind::Stream(Stream { text, taken }) })
+        Ok(Input { source, metadata, kind: Content::Stream(Stream { text, taken }) })
     }
 }
 

@@ -25,7 +25,7 @@ use crate::heap::{Heap, Source};
 pub use error::LoadError;
 
 use index::Key;
-use input::{Input, Kind};
+use input::{Content, Input};
 use sidecar::{Sidecar, Verdict};
 
 /// How to read.
@@ -79,8 +79,8 @@ fn read_again(path: &Path, key: &Key) -> Result<Heap, LoadError> {
 fn read(path: &Path, input: Input, sidecar: Sidecar, options: &LoadOptions<'_>) -> Result<Heap, LoadError> {
     let Input { mut source, kind, .. } = input;
     let (parts, broken) = match kind {
-        Kind::Plain(file) => (block::read_plain(path, &file, source.file_size, options)?, None),
-        Kind::Stream(stream) => block::read_stream(path, source.file_size, stream, options)?,
+        Content::Plain(file) => (block::read_plain(path, &file, source.file_size, options)?, None),
+        Content::Stream(stream) => block::read_stream(path, source.file_size, stream, options)?,
     };
     source.text_size = parts.iter().map(|part| part.text_size).sum();
     let survey = parts::survey(path, &parts, options.salvage)?;

@@ -17,7 +17,7 @@ use crate::heap::View;
 use crate::naming::type_of;
 
 pub use classes::Classes;
-pub use package::{Kind, Modules, Package, distribution};
+pub use package::{Modules, Package, PackageKind, distribution};
 
 /// Nobody.
 const NOBODY: u32 = u32::MAX;
@@ -96,7 +96,7 @@ impl Owners {
             let own = name.map_or(NOBODY, |name| {
                 let id = module(&name, self);
                 let package = &self.packages[self.package_of[id as usize] as usize];
-                if is_instance && package.kind == Kind::StandardLibrary { NOBODY } else { id }
+                if is_instance && package.kind == PackageKind::StandardLibrary { NOBODY } else { id }
             });
             self.own[node as usize] = own;
             if is_instance && classes.are_alike(type_id) {

@@ -16,13 +16,13 @@ pub struct Package {
     /// The distribution's version, if known.
     pub version: Option<String>,
     /// Where it is from.
-    pub kind: Kind,
+    pub kind: PackageKind,
 }
 
 /// Where a package is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum PackageKind {
     /// Installed.
     Distribution,
     /// Python's own.
@@ -31,12 +31,12 @@ pub enum Kind {
     Application,
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for PackageKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Kind::Distribution => "distribution",
-            Kind::StandardLibrary => "standard library",
-            Kind::Application => "application",
+            PackageKind::Distribution => "distribution",
+            PackageKind::StandardLibrary => "standard library",
+            PackageKind::Application => "application",
         })
     }
 }
@@ -45,7 +45,7 @@ impl std::fmt::Display for Kind {
 pub struct Modules<'v> {
     view: &'v View,
     /// By topmost name: where it is from, as far as the modules of that name say.
-    kinds: HashMap<String, Kind>,
+    kinds: HashMap<String, PackageKind>,
     /// By the dict of a module: its name.
     by_dict: HashMap<u32, String>,
     /// By name: the file a module was made from.
@@ -95,15 +95,15 @@ impl<'v> Modules<'v> {
         let top = top(module);
         if let Some(found) = distribution(self.view, module) {
             let version = Some(found.version.clone()).filter(|version| !version.is_empty());
-            return Package { name: found.name.clone(), version, kind: Kind::Distribution };
+            return Package { name: found.name.clone(), version, kind: PackageKind::Distribution };
         }
         match self.kinds.get(top).copied() {
-            Some(Kind::StandardLibrary) => standard_library(),
+            Some(PackageKind::StandardLibrary) => standard_library(),
             // Types of C code may name a module that is none, and some of the interpreter's own modules have no file. By
             // convention these have an underscore in front; `__main__` has two.
             None if matches!(top, "builtins" | "sys" | "types") => standard_library(),
             None if top.starts_with('_') && !top.starts_with("__") => standard_library(),
-            kind => Package { name: top.to_owned(), version: None, kind: kind.unwrap_or(Kind::Application) },
+            kind => Package { name: top.to_owned(), version: None, kind: kind.unwrap_or(PackageKind::Application) },
         }
     }
 }
@@ -114,7 +114,7 @@ pub fn distribution<'v>(view: &'v View, module: &str) -> Option<&'v Distribution
 }
 
 fn standard_library() -> Package {
-    Package { name: "standard library".to_owned(), version: None, kind: Kind::StandardLibrary }
+    Package { name: "standard library".to_owned(), version: None, kind: PackageKind::StandardLibrary }
 }
 
 /// The topmost module of a dotted name.
@@ -123,7 +123,7 @@ fn top(module: &str) -> &str {
 }
 
 /// A module's file, and where it is from, by what its dict says of its file and its loader.
-fn origin(view: &View, dict: u32) -> (Option<String>, Option<Kind>) {
+fn origin(view: &View, dict: u32) -> (Option<String>, Option<PackageKind>) {
     let mut all = Vec::new();
     view.children(dict, |child| all.push(child));
     let text = |node: u32| match view.is_live(node).then(|| view.value(node)).flatten() {
@@ -141,7 +141,7 @@ fn origin(view: &View, dict: u32) -> (Option<String>, Option<Kind>) {
                 let name = view.is_live(pair[1]).then(|| view.name(pair[1])).flatten();
                 // Modules that are part of the interpreter have no file.
                 let is_python = matches!(name.as_deref(), Some("BuiltinImporter" | "FrozenImporter"));
-                loader = is_python.then_some(Kind::StandardLibrary);
+                loader = is_python.then_some(PackageKind::StandardLibrary);
             }
             _ => {}
         }
@@ -149,14 +149,14 @@ fn origin(view: &View, dict: u32) -> (Option<String>, Option<Kind>) {
     (None, loader)
 }
 
-fn kind_of_file(file: &str) -> Kind {
+fn kind_of_file(file: &str) -> PackageKind {
     if file.contains("/site-packages/") || file.contains("/dist-packages/") {
-        Kind::Distribution
+        PackageKind::Distribution
     } else if ["/lib/python3", "/lib/python2", "/lib64/python3", "/lib64/python2"].iter().any(|lib| file.contains(lib))
     {
-        Kind::StandardLibrary
+        PackageKind::StandardLibrary
     } else {
-        Kind::Application
+        PackageKind::Application
     }
 }
 
@@ -166,10 +166,10 @@ mod tests {
 
     #[test]
     fn files_say_where_a_module_is_from() {
-        assert_eq!(kind_of_file("/usr/lib/python3.11/json/__init__.py"), Kind::StandardLibrary);
-        assert_eq!(kind_of_file("/usr/lib/python3.11/lib-dynload/_json.so"), Kind::StandardLibrary);
-        assert_eq!(kind_of_file("/venv/lib/python3.11/site-packages/django/apps.py"), Kind::Distribution);
-        assert_eq!(kind_of_file("/usr/lib/python3/dist-packages/yaml/__init__.py"), Kind::Distribution);
-        assert_eq!(kind_of_file("/srv/app/wsgi.py"), Kind::Application);
+        assert_eq!(kind_of_file("/usr/lib/python3.11/json/__init__.py"), PackageKind::StandardLibrary);
+        assert_eq!(kind_of_file("/usr/lib/python3.11/lib-dynload/_json.so"), PackageKind::StandardLibrary);
+        assert_eq!(kind_of_file("/venv/lib/python3.11/site-packages/django/apps.py"), PackageKind::Distribution);
+        assert_eq!(kind_of_file("/usr/lib/python3/dist-packages/yaml/__init__.py"), PackageKind::Distribution);
+        assert_eq!(kind_of_file("/srv/app/wsgi.py"), PackageKind::Application);
     }
 }

@@ -89,7 +89,7 @@ fn name_of(view: &View, path: &[u32], reversed: bool) -> Option<String> {
     if reversed {
         path.reverse();
     }
-    Some(printable(&expression(view, &path, &Names::new(view).along(&path))))
+    Some(printable(expression(view, &path, &Names::new(view).along(&path))))
 }
 
 /// `gc`

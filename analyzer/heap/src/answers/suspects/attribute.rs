@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::study::Study;
 use crate::heap::{Value, View};
 use crate::naming::{EdgeName, text_of_key, type_of, whole_text};
-use crate::owner::{Kind, Modules};
+use crate::owner::{Modules, PackageKind};
 
 /// An attribute that the application, or a package, gave to a module, a class or an instance.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -33,9 +33,9 @@ pub(super) fn last(study: &Study<'_>, modules: &Modules<'_>, way: &[u32]) -> Opt
     for at in (0..names.len()).rev() {
         let Some(found) = attribute(study, modules, way, &names, at) else { continue };
         match modules.package(&found.module).kind {
-            Kind::Application => return Some(found),
-            Kind::Distribution => best = best.or(Some(found)),
-            Kind::StandardLibrary => {}
+            PackageKind::Application => return Some(found),
+            PackageKind::Distribution => best = best.or(Some(found)),
+            PackageKind::StandardLibrary => {}
         }
     }
     best

@@ -17,7 +17,7 @@ use super::words::{percent, thousands};
 use crate::graph::{Amount, amount_of, kept_by};
 use crate::heap::{Root, RootReason, View};
 use crate::naming::Expression;
-use crate::owner::{Kind, Modules};
+use crate::owner::{Modules, PackageKind};
 use crate::suspects::{self, Candidate, Finding, Keeping, TypeGroup};
 
 pub use crate::suspects::SuspectKind;
@@ -351,7 +351,7 @@ impl Suspects {
 fn reasons(study: &Study<'_>, owners: &Modules<'_>, found: &[Located]) -> Vec<Option<&'static str>> {
     let library = |found: &Located| {
         let package = owners.package(found.module.as_deref()?);
-        (package.kind != Kind::Application).then_some(package.name)
+        (package.kind != PackageKind::Application).then_some(package.name)
     };
     let places = found.iter().map(|found| Candidate {
         finding: &found.finding,
@@ -369,7 +369,7 @@ fn is_limited(study: &Study<'_>, owners: &Modules<'_>, node: u32) -> bool {
         return false;
     };
     let module = study.kinds.module_of_class(own);
-    module.is_some_and(|module| owners.package(module).kind == Kind::Distribution)
+    module.is_some_and(|module| owners.package(module).kind == PackageKind::Distribution)
 }
 
 /// Makes suspects of findings.
@@ -433,8 +433,9 @@ impl Describer<'_, '_> {
 
     fn owner(&self, found: &Located) -> Owner {
         let module = found.module.as_deref();
-        let package =
-            module.map(|module| self.owners.package(module)).filter(|package| package.kind == Kind::Distribution);
+        let package = module
+            .map(|module| self.owners.package(module))
+            .filter(|package| package.kind == PackageKind::Distribution);
         let package = package.map(|package| match package.version {
             Some(version) => format!("{} {version}", package.name),
             None => package.name,
