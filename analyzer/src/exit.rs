@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use heapsee_heap::load::LoadError;
+
 /// The exit codes; `heapsee --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -31,14 +33,33 @@ pub struct Failure {
     pub message: String,
 }
 
-impl From<crate::load::LoadError> for Failure {
-    fn from(error: crate::load::LoadError) -> Self {
-        Failure { exit: error.exit(), message: error.to_string() }
+impl From<&LoadError> for Exit {
+    fn from(error: &LoadError) -> Self {
+        match error {
+            LoadError::NotFound(_) | LoadError::Directory(_) | LoadError::Permission(_) | LoadError::Io { .. } => {
+                Exit::Input
+            }
+            LoadError::Shrunk(_)
+            | LoadError::Changed(_)
+            | LoadError::Empty(_)
+            | LoadError::NotADump { .. }
+            | LoadError::Truncated { .. }
+            | LoadError::Damaged { .. }
+            | LoadError::LineTooLong { .. }
+            | LoadError::Memory { .. }
+            | LoadError::TooLarge { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Failure { exit: Exit::from(&error), message: error.to_string() }
     }
 }
 
 /// Tells the person at the terminal something, on standard error. That nobody listens there is no failure.
-pub fn say(message: impl std::fmt::Display) {
+pub fn report(message: impl std::fmt::Display) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "heapsee: {message}");
 }
@@ -62,6 +83,18 @@ mod tests {
     #[test]
     fn codes_are_what_the_help_says() {
         assert_eq!([Exit::Ok as u8, Exit::Failed as u8, Exit::Usage as u8, Exit::Input as u8], [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_code_of_its_own() {
+        use heapsee_heap::load::{LoadOptions, load};
+        let folder = tempfile::tempdir().unwrap();
+        let exit = |path: &std::path::Path| Exit::from(&load(path, &LoadOptions::default()).err().unwrap());
+        assert_eq!([exit(folder.path()), exit(&folder.path().join("gone"))], [Exit::Input; 2]);
+        assert_eq!(Exit::from(&LoadError::Permission(folder.path().to_owned())), Exit::Input);
+        let empty = folder.path().join("empty");
+        std::fs::write(&empty, "").unwrap();
+        assert_eq!(exit(&empty), Exit::Failed);
     }
 
     #[test]

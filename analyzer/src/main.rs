@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use heapsee::commands::{
-    cut, diff, gc, info, packages, path, query, reconcile, shell, summary, suspects, threads, top, twins, use_no_index,
-    waste,
+    Reader, cut, diff, gc, info, packages, path, query, reconcile, shell, summary, suspects, threads, top, twins, waste,
 };
-use heapsee::exit::{Exit, say};
+use heapsee::exit::{Exit, report};
 
 /// Finds out what holds the memory of a Python process, from a heap dump.
 #[derive(Parser)]
@@ -64,33 +63,31 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if cli.no_index {
-        use_no_index();
-    }
+    let reader = Reader { index: !cli.no_index };
     let result = match cli.command {
-        Command::Summary(args) => summary::run(&args),
-        Command::Suspects(args) => suspects::run(&args),
-        Command::Top(args) => top::run_top(&args),
-        Command::Tree(args) => top::run_tree(&args),
-        Command::Cut(args) => cut::run(&args),
-        Command::Path(args) => path::run(&args),
-        Command::Info(args) => info::run_info(&args),
-        Command::Refs(args) => info::run_refs(&args),
-        Command::Gc(args) => gc::run(&args),
-        Command::Query(args) => query::run(&args),
-        Command::Shell(args) => shell::run(&args),
-        Command::Diff(args) => diff::run(&args),
-        Command::Packages(args) => packages::run(&args),
-        Command::Reconcile(args) => reconcile::run(&args),
-        Command::Threads(args) => threads::run(&args),
-        Command::Twins(args) => twins::run(&args),
-        Command::Waste(args) => waste::run_waste(&args),
-        Command::Duplicates(args) => waste::run_duplicates(&args),
+        Command::Summary(args) => summary::run(&args, reader),
+        Command::Suspects(args) => suspects::run(&args, reader),
+        Command::Top(args) => top::run_top(&args, reader),
+        Command::Tree(args) => top::run_tree(&args, reader),
+        Command::Cut(args) => cut::run(&args, reader),
+        Command::Path(args) => path::run(&args, reader),
+        Command::Info(args) => info::run_info(&args, reader),
+        Command::Refs(args) => info::run_refs(&args, reader),
+        Command::Gc(args) => gc::run(&args, reader),
+        Command::Query(args) => query::run(&args, reader),
+        Command::Shell(args) => shell::run(&args, reader),
+        Command::Diff(args) => diff::run(&args, reader),
+        Command::Packages(args) => packages::run(&args, reader),
+        Command::Reconcile(args) => reconcile::run(&args, reader),
+        Command::Threads(args) => threads::run(&args, reader),
+        Command::Twins(args) => twins::run(&args, reader),
+        Command::Waste(args) => waste::run_waste(&args, reader),
+        Command::Duplicates(args) => waste::run_duplicates(&args, reader),
     };
     match result {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
-            say(&failure);
+            report(&failure);
             failure.exit.into()
         }
     }

@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, print};
 use crate::exit::Failure;
 use crate::render;
-use crate::report::cut::Cut;
-use crate::report::study::Study;
+use heapsee_heap::answers::cut::Cut;
+use heapsee_heap::answers::study::Study;
 
 /// Which references to drop so that some objects are freed: the best single one, and the fewest for all of them.
 #[derive(Debug, Args)]
@@ -34,8 +35,8 @@ pub struct CutArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &CutArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run(args: &CutArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let wanted = question.some_matching(&args.condition)?;
     let cut = Cut::of(&Study::of(&question.view), &args.condition, &wanted, usize::from(args.max_refs));
     print(&cut, args.json, |out, cut| render::dominators::cut(out, cut))

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, most, print};
 use crate::exit::{Exit, Failure};
-use crate::heap::View;
 use crate::render;
-use crate::report::diff::Diff;
+use heapsee_heap::answers::diff::Diff;
+use heapsee_heap::heap::View;
 
 /// What has grown between dumps: by type, by place, by package; and which objects came, went and stayed.
 #[derive(Debug, Args)]
@@ -40,8 +41,8 @@ pub struct DiffArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &DiffArgs) -> Result<(), Failure> {
-    let open = |dump: &PathBuf| Question::open(&DumpArgs { dump: dump.clone(), salvage: args.salvage });
+pub fn run(args: &DiffArgs, reader: Reader) -> Result<(), Failure> {
+    let open = |dump: &PathBuf| Question::open(&DumpArgs { dump: dump.clone(), salvage: args.salvage }, reader);
     let questions = args.dumps.iter().map(open).collect::<Result<Vec<Question>, Failure>>()?;
     let views: Vec<Arc<View>> = questions.iter().map(|question| Arc::clone(&question.view)).collect();
     let views: Vec<&View> = views.iter().map(Arc::as_ref).collect();

@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, print};
 use crate::exit::Failure;
 use crate::render::answers;
-use crate::report::freed::Freed;
+use heapsee_heap::answers::freed::Freed;
 
 /// What would be freed if nothing referred to some objects any more.
 #[derive(Debug, Args)]
@@ -28,8 +29,8 @@ pub struct GcArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &GcArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run(args: &GcArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let objects = question.some_matching(&args.drop)?;
     print(&Freed::without(&question.view, &objects), args.json, |out, freed| answers::freed(out, freed))
 }

@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, limit, print};
 use crate::exit::Failure;
 use crate::render::answers;
-use crate::report::object::{Info, Refs};
+use heapsee_heap::answers::object::{Info, Refs};
 
 /// One object: what it is, and what holds it.
 #[derive(Debug, Args)]
@@ -45,15 +46,15 @@ pub struct RefsArgs {
 }
 
 /// Runs `heapsee info`.
-pub fn run_info(args: &InfoArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run_info(args: &InfoArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let node = question.object(&args.address)?;
     print(&Info::of(&question.view, node), args.json, |out, info| answers::info(out, info))
 }
 
 /// Runs `heapsee refs`.
-pub fn run_refs(args: &RefsArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run_refs(args: &RefsArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let node = question.object(&args.address)?;
     let refs = Refs::of(&question.view, node, args.parents, limit(args.limit));
     print(&refs, args.json, |out, refs| answers::refs(out, refs))

@@ -19,55 +19,54 @@ pub mod waste;
 
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::exit::say;
-use crate::heap::Heap;
-use crate::load::{LoadError, LoadOptions, load};
+use crate::exit::{Exit, report};
+use heapsee_heap::heap::Heap;
+use heapsee_heap::load::{LoadError, LoadOptions, load};
 
-/// `--no-index`. For the whole process: dumps are read from deep inside of sessions, by a plain function.
-static NO_INDEX: AtomicBool = AtomicBool::new(false);
-
-/// From now on no index is used and none is made.
-pub fn use_no_index() {
-    NO_INDEX.store(true, Ordering::Relaxed);
+/// How dumps are read, whatever the verb.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader {
+    /// Whether indexes are used and left behind.
+    pub index: bool,
 }
 
-/// Reads a dump for a verb that asks one question. Should the heap be lost meanwhile, there is no answer to come: the
-/// program ends with one line.
-pub fn load_with_progress(path: &Path, salvage: bool) -> Result<Heap, LoadError> {
-    load_telling(path, salvage, Some(end))
-}
+impl Reader {
+    /// Reads a dump for a verb that asks one question. Should the heap be lost meanwhile, there is no answer to come:
+    /// the program ends with one line.
+    pub fn read(self, path: &Path, salvage: bool) -> Result<Heap, LoadError> {
+        self.read_or(path, salvage, Some(end))
+    }
 
-/// Reads a dump for a session, which outlives the loss of a heap.
-pub fn load_for_session(path: &Path, salvage: bool) -> Result<Heap, LoadError> {
-    load_telling(path, salvage, None)
+    /// Reads a dump for a session, which outlives the loss of a heap.
+    pub fn read_for_session(self, path: &Path, salvage: bool) -> Result<Heap, LoadError> {
+        self.read_or(path, salvage, None)
+    }
+
+    /// Reads a dump, or its index if it has one, with a progress bar on standard error, if that is a terminal, and its
+    /// warnings there in any case.
+    fn read_or(self, path: &Path, salvage: bool, on_loss: Option<fn(&LoadError)>) -> Result<Heap, LoadError> {
+        let bar = progress_bar();
+        let progress = |done, size| {
+            bar.set_length(size);
+            bar.set_position(done);
+        };
+        let progress = (!bar.is_hidden()).then_some(&progress as &(dyn Fn(u64, u64) + Sync));
+        let heap = load(path, &LoadOptions { salvage, index: self.index, progress, on_loss });
+        bar.finish_and_clear();
+        let heap = heap?;
+        for warning in &heap.source().warnings {
+            report(format_args!("{}: {warning}", path.display()));
+        }
+        Ok(heap)
+    }
 }
 
 fn end(error: &LoadError) {
-    say(error);
-    std::process::exit(error.exit() as i32);
-}
-
-/// Reads a dump, or its index if it has one, with a progress bar on standard error, if that is a terminal, and its warnings
-/// there in any case.
-fn load_telling(path: &Path, salvage: bool, on_loss: Option<fn(&LoadError)>) -> Result<Heap, LoadError> {
-    let bar = progress_bar();
-    let progress = |done, size| {
-        bar.set_length(size);
-        bar.set_position(done);
-    };
-    let index = !NO_INDEX.load(Ordering::Relaxed);
-    let options = LoadOptions { salvage, index, progress: (!bar.is_hidden()).then_some(&progress), on_loss };
-    let heap = load(path, &options);
-    bar.finish_and_clear();
-    let heap = heap?;
-    for warning in &heap.source().warnings {
-        say(format_args!("{}: {warning}", path.display()));
-    }
-    Ok(heap)
+    report(error);
+    std::process::exit(Exit::from(error) as i32);
 }
 
 /// Characters in a line of the terminal, if there is one.

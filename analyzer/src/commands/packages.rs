@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
-use crate::report::packages::Packages;
+use heapsee_heap::answers::packages::Packages;
 
 /// Bytes by package: distributions, the application's own modules, the standard library.
 #[derive(Debug, Args)]
@@ -29,8 +30,8 @@ pub struct PackagesArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &PackagesArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run(args: &PackagesArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let packages = Packages::of(&question.view, most(args.max_items));
     print(&packages, args.json, |out, packages| render::process::packages(out, packages))
 }

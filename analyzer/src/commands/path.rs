@@ -3,12 +3,13 @@
 use clap::Args;
 use fixedbitset::FixedBitSet;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, print};
 use crate::exit::Failure;
-use crate::heap::View;
 use crate::render::answers;
-use crate::report::merged::Merged;
-use crate::report::path::{Paths, Search};
+use heapsee_heap::answers::merged::Merged;
+use heapsee_heap::answers::path::{Paths, Search};
+use heapsee_heap::heap::View;
 
 /// What holds some objects: shortest paths to them, each as a Python expression.
 #[derive(Debug, Args)]
@@ -50,8 +51,8 @@ pub struct PathArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &PathArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run(args: &PathArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     if args.merge {
         let from = question.some_matching(&args.from)?;
         let to = question.some_matching(&args.to)?;

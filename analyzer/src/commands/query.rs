@@ -4,10 +4,12 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, failure};
 use crate::exit::{Exit, Failure, written};
 use crate::render::rows::{Format, RowError, Rows};
-use crate::shell::{Table, expand};
+use crate::shell::Table;
+use crate::shorthand::expand;
 use crate::sql::SessionError;
 
 /// Ask a dump one question in SQL.
@@ -63,8 +65,8 @@ impl From<RowError> for Stopped {
 }
 
 /// Runs the command.
-pub fn run(args: &QueryArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run(args: &QueryArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let sql = expand(&args.sql).map_err(|error| Failure { exit: Exit::Failed, message: error.to_string() })?;
     let mut out = BufWriter::new(io::stdout().lock());
     let format = if args.json { Some(Format::Json) } else { args.csv.then_some(Format::Csv) };
@@ -80,7 +82,7 @@ pub fn run(args: &QueryArgs) -> Result<(), Failure> {
 }
 
 fn stream(question: &Question, sql: &str, format: Format, out: &mut dyn Write) -> Result<(), Stopped> {
-    let rows = question.session.query(
+    let rows = question.session()?.query(
         sql,
         (),
         |columns| Rows::begin(format, &columns, out),
@@ -95,7 +97,7 @@ fn stream(question: &Question, sql: &str, format: Format, out: &mut dyn Write) -
 
 fn table(question: &Question, sql: &str, out: &mut dyn Write) -> Result<(), Stopped> {
     let mut table =
-        question.session.query(sql, (), Table::new, |table, row| -> Result<(), Stopped> { Ok(table.push(row)?) })?;
+        question.session()?.query(sql, (), Table::new, |table, row| -> Result<(), Stopped> { Ok(table.push(row)?) })?;
     if io::stdout().is_terminal() {
         table.fit_to(super::screen_width);
     }

@@ -1,22 +1,23 @@
 //! What the verbs that ask one question share: a dump, read into a session that is gone afterwards.
 
+use std::cell::OnceCell;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use fixedbitset::FixedBitSet;
 use serde::Serialize;
 
-use super::load_with_progress;
+use super::Reader;
 use crate::exit::{Exit, Failure, written};
-use crate::heap::View;
 use crate::render;
-use crate::shell::expand;
+use crate::shorthand::expand;
 use crate::sql::{Session, SessionError};
+use heapsee_heap::heap::View;
 
 /// Arguments of every such verb.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct DumpArgs {
     /// The dump: plain, .gz or .zst.
     pub dump: PathBuf,
@@ -27,26 +28,48 @@ pub struct DumpArgs {
 
 /// A dump that can be asked.
 pub struct Question {
-    pub session: Session,
+    /// What is in it.
     pub view: Arc<View>,
+    dump: DumpArgs,
+    reader: Reader,
+    /// Made when SQL is asked for: most questions can do without.
+    session: OnceCell<Session>,
 }
 
 impl Question {
     /// Reads the dump.
-    pub fn open(args: &DumpArgs) -> Result<Question, Failure> {
-        let mut session = Session::temporary(load_with_progress).map_err(failure)?;
-        let view = session.read(&args.dump, args.salvage).map_err(failure)?;
-        Ok(Question { session, view })
+    pub fn open(dump: &DumpArgs, reader: Reader) -> Result<Question, Failure> {
+        let heap = reader.read(&dump.dump, dump.salvage)?;
+        let view = Arc::new(View::new(Arc::new(heap)));
+        Ok(Question { view, dump: dump.clone(), reader, session: OnceCell::new() })
+    }
+
+    /// SQL over the dump.
+    pub fn session(&self) -> Result<&Session, SessionError> {
+        if let Some(session) = self.session.get() {
+            return Ok(session);
+        }
+        let reader = self.reader;
+        let mut session = Session::temporary(move |path: &Path, salvage| reader.read(path, salvage))?;
+        session.show(&self.dump.dump, self.dump.salvage, Arc::clone(&self.view))?;
+        Ok(self.session.get_or_init(|| session))
     }
 
     /// The objects for which an SQL condition holds; `0&` and the like mean what they mean in the shell. A bare address
     /// stands for the object there: as SQL it would hold for every object.
     pub fn matching(&self, condition: &str) -> Result<FixedBitSet, Failure> {
-        let sql = match number(condition.trim()) {
-            Some(address @ 2..) => format!("address = {}", address.cast_signed()),
-            _ => expand(condition).map_err(|error| failed(error.to_string()))?,
-        };
-        self.session.nodes_where(&self.view, &sql).map_err(failure)
+        if let Some(address @ 2..) = number(condition.trim()) {
+            let mut nodes = FixedBitSet::with_capacity(self.view.node_bound() as usize);
+            nodes.extend(self.at(address).map(|node| node as usize));
+            return Ok(nodes);
+        }
+        let sql = expand(condition).map_err(|error| failed(error.to_string()))?;
+        self.session().and_then(|session| session.nodes_where(&self.view, &sql)).map_err(failure)
+    }
+
+    /// The object at an address.
+    fn at(&self, address: u64) -> Option<u32> {
+        self.view.node_of(address).filter(|&node| self.view.is_live(node))
     }
 
     /// As [`Question::matching`]; that nothing matches is a failure that names the condition.
@@ -64,8 +87,7 @@ impl Question {
             exit: Exit::Usage,
             message: format!("{address:?} is no address: give it in decimal or as 0x…"),
         })?;
-        let node = self.view.node_of(number).filter(|&node| self.view.is_live(node));
-        node.ok_or_else(|| failed(format!("no object has the address {address}")))
+        self.at(number).ok_or_else(|| failed(format!("no object has the address {address}")))
     }
 }
 
@@ -84,7 +106,7 @@ fn failed(message: String) -> Failure {
 /// A session's complaint with the exit code that goes with it.
 pub fn failure(error: SessionError) -> Failure {
     let exit = match &error {
-        SessionError::Load(error) => error.exit(),
+        SessionError::Load(error) => Exit::from(error),
         SessionError::DumpGone { .. } | SessionError::Missing(_) | SessionError::Io { .. } => Exit::Input,
         _ => Exit::Failed,
     };

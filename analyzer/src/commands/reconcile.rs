@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
-use crate::report::reconcile::Reconcile;
+use heapsee_heap::answers::reconcile::Reconcile;
 
 /// Whether resident memory is in Python objects at all: objects, allocator, mapped files, and the rest.
 #[derive(Debug, Args)]
@@ -28,8 +29,8 @@ pub struct ReconcileArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &ReconcileArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run(args: &ReconcileArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let reconcile = Reconcile::of(&question.view, most(args.max_items));
     print(&reconcile, args.json, |out, reconcile| render::process::reconcile(out, reconcile))
 }

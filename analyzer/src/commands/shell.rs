@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::load_for_session;
+use super::Reader;
 use crate::exit::{Exit, Failure};
 use crate::shell::{CommandError, Outcome, Shell};
 
@@ -35,7 +35,7 @@ pub struct ShellArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &ShellArgs) -> Result<(), Failure> {
+pub fn run(args: &ShellArgs, reader: Reader) -> Result<(), Failure> {
     let script = args.script.as_ref().map(|path| {
         File::open(path).map_err(|error| Failure {
             exit: Exit::Input,
@@ -44,7 +44,8 @@ pub fn run(args: &ShellArgs) -> Result<(), Failure> {
     });
     let script = script.transpose()?;
     let mut out = BufWriter::new(io::stdout());
-    let mut shell = Shell::new(&mut out, load_for_session).map_err(failure)?;
+    let mut shell =
+        Shell::new(&mut out, move |path: &Path, salvage| reader.read_for_session(path, salvage)).map_err(failure)?;
     if io::stdout().is_terminal() {
         shell.fit_to(super::screen_width);
     }

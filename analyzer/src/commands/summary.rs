@@ -3,12 +3,30 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::load_with_progress;
+use super::Reader;
 use crate::exit::{Failure, written};
 use crate::render;
-use crate::report::summary::{Order, Summary};
+use heapsee_heap::answers::summary::{Order, Summary};
+
+/// By what the types are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TypesBy {
+    /// Most objects first.
+    Count,
+    /// Most bytes first.
+    Size,
+}
+
+impl From<TypesBy> for Order {
+    fn from(key: TypesBy) -> Order {
+        match key {
+            TypesBy::Count => Order::Count,
+            TypesBy::Size => Order::Size,
+        }
+    }
+}
 
 /// What is in a dump: totals, process, and objects and bytes by type.
 #[derive(Debug, Args)]
@@ -25,8 +43,8 @@ pub struct SummaryArgs {
     #[arg(long)]
     pub json: bool,
     /// Sort the types by their number of objects or by their bytes.
-    #[arg(long, value_enum, default_value_t = Order::Size, value_name = "KEY")]
-    pub by: Order,
+    #[arg(long, value_enum, default_value_t = TypesBy::Size, value_name = "KEY")]
+    pub by: TypesBy,
     /// Show this many types; 0 for all.
     #[arg(long, visible_alias = "max-items", default_value_t = 20, value_name = "N")]
     pub limit: usize,
@@ -36,10 +54,10 @@ pub struct SummaryArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &SummaryArgs) -> Result<(), Failure> {
-    let heap = load_with_progress(&args.dump, args.salvage)?;
+pub fn run(args: &SummaryArgs, reader: Reader) -> Result<(), Failure> {
+    let heap = reader.read(&args.dump, args.salvage)?;
     let limit = (args.limit > 0).then_some(args.limit);
-    let summary = Summary::of(&heap, args.by, limit);
+    let summary = Summary::of(&heap, args.by.into(), limit);
     let mut out = BufWriter::new(io::stdout().lock());
     let result =
         if args.json { render::json::write(&mut out, &summary) } else { render::text::summary(&mut out, &summary) };

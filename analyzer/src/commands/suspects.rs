@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, limit, print};
 use crate::exit::Failure;
 use crate::render;
-use crate::report::suspects::{Dump, Suspects};
+use heapsee_heap::answers::suspects::{Dump, Suspects};
 
 /// What holds the memory: the few containers, objects and chains that keep most of it, and what to do next.
 #[derive(Debug, Args)]
@@ -39,8 +40,8 @@ pub struct SuspectsArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &SuspectsArgs) -> Result<(), Failure> {
-    let open = |dump: &PathBuf| Question::open(&DumpArgs { dump: dump.clone(), salvage: args.salvage });
+pub fn run(args: &SuspectsArgs, reader: Reader) -> Result<(), Failure> {
+    let open = |dump: &PathBuf| Question::open(&DumpArgs { dump: dump.clone(), salvage: args.salvage }, reader);
     let questions = args.dumps.iter().map(open).collect::<Result<Vec<Question>, Failure>>()?;
     let named = args.dumps.iter().zip(&questions);
     let dumps: Vec<Dump<'_>> =

@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
-use crate::report::study::Study;
-use crate::report::threads::Threads;
+use heapsee_heap::answers::study::Study;
+use heapsee_heap::answers::threads::Threads;
 
 /// What each thread holds through its stack and nobody else does, by frame; what asyncio tasks and greenlets keep.
 #[derive(Debug, Args)]
@@ -29,8 +30,8 @@ pub struct ThreadsArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &ThreadsArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run(args: &ThreadsArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let threads = Threads::of(&Study::of(&question.view), most(args.max_items));
     print(&threads, args.json, |out, threads| render::process::threads(out, threads))
 }

@@ -1,13 +1,35 @@
 //! `heapsee top` and `heapsee tree`: what keeps most, and the way down from there.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use super::Reader;
 use super::question::{DumpArgs, Question, limit, most, print};
 use crate::exit::Failure;
 use crate::render;
-use crate::report::study::Study;
-use crate::report::top::{By, Top};
-use crate::report::tree::{Extent, Tree};
+use heapsee_heap::answers::study::Study;
+use heapsee_heap::answers::top::{By, Top};
+use heapsee_heap::answers::tree::{Extent, Tree};
+
+/// What the rows stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RowsAre {
+    /// Single objects.
+    Object,
+    /// Types.
+    Type,
+    /// Modules.
+    Module,
+}
+
+impl From<RowsAre> for By {
+    fn from(key: RowsAre) -> By {
+        match key {
+            RowsAre::Object => By::Object,
+            RowsAre::Type => By::Type,
+            RowsAre::Module => By::Module,
+        }
+    }
+}
 
 /// The objects, types or modules that keep most: what would be freed if each went.
 #[derive(Debug, Args)]
@@ -24,8 +46,8 @@ pub struct TopArgs {
     #[command(flatten)]
     pub dump: DumpArgs,
     /// What the rows stand for.
-    #[arg(long, value_enum, default_value_t = By::Object, value_name = "KEY")]
-    pub by: By,
+    #[arg(long, value_enum, default_value_t = RowsAre::Object, value_name = "KEY")]
+    pub by: RowsAre,
     /// Show this many; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub max_items: usize,
@@ -59,15 +81,15 @@ pub struct TreeArgs {
 }
 
 /// Runs `heapsee top`.
-pub fn run_top(args: &TopArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
-    let top = Top::of(&Study::of(&question.view), args.by, limit(args.max_items));
+pub fn run_top(args: &TopArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
+    let top = Top::of(&Study::of(&question.view), args.by.into(), limit(args.max_items));
     print(&top, args.json, |out, top| render::dominators::top(out, top))
 }
 
 /// Runs `heapsee tree`.
-pub fn run_tree(args: &TreeArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run_tree(args: &TreeArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let node = args.address.as_deref().map(|address| question.object(address)).transpose()?;
     let extent = Extent { depth: args.depth, most: most(args.max_items) };
     let tree = Tree::of(&Study::of(&question.view), node, extent);

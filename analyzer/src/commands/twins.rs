@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
-use crate::report::study::Study;
-use crate::report::twins::Twins;
+use heapsee_heap::answers::study::Study;
+use heapsee_heap::answers::twins::Twins;
 
 /// What is loaded twice: large parts of the heap that are equal or nearly so, and where each of them hangs.
 #[derive(Debug, Args)]
@@ -34,8 +35,8 @@ pub struct TwinsArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &TwinsArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run(args: &TwinsArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let study = Study::of(&question.view);
     let twins = Twins::of(&study, args.min_bytes, most(args.max_items));
     print(&twins, args.json, |out, twins| render::twins::twins(out, twins))

@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use super::Reader;
 use super::question::{DumpArgs, Question, most, print};
 use crate::exit::Failure;
 use crate::render;
-use crate::report::duplicates::Duplicates;
-use crate::report::waste::Waste;
+use heapsee_heap::answers::duplicates::Duplicates;
+use heapsee_heap::answers::waste::Waste;
 
 /// What could be saved: unused room, empty containers, attribute dicts, copies, boxed numbers; and where.
 #[derive(Debug, Args)]
@@ -50,15 +51,15 @@ pub struct DuplicatesArgs {
 }
 
 /// Runs `heapsee waste`.
-pub fn run_waste(args: &WasteArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run_waste(args: &WasteArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let waste = Waste::of(&question.view, most(args.max_items));
     print(&waste, args.json, |out, waste| render::waste::waste(out, waste))
 }
 
 /// Runs `heapsee duplicates`.
-pub fn run_duplicates(args: &DuplicatesArgs) -> Result<(), Failure> {
-    let question = Question::open(&args.dump)?;
+pub fn run_duplicates(args: &DuplicatesArgs, reader: Reader) -> Result<(), Failure> {
+    let question = Question::open(&args.dump, reader)?;
     let duplicates = Duplicates::of(&question.view, most(args.max_items));
     print(&duplicates, args.json, |out, duplicates| render::waste::duplicates(out, duplicates))
 }

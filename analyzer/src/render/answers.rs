@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use super::grid::Align;
 use super::printable;
 use super::table::table;
-use crate::naming::fold;
-use crate::report::freed::Freed;
-use crate::report::merged::Merged;
-use crate::report::object::{Info, Object, Refs};
-use crate::report::path::{Path, Paths, Step};
+use heapsee_heap::answers::freed::Freed;
+use heapsee_heap::answers::merged::Merged;
+use heapsee_heap::answers::object::{Info, Object, Refs};
+use heapsee_heap::answers::path::{Path, Paths, Step};
+use heapsee_heap::naming::fold;
 
 /// Ways shown.
 const WAYS: usize = 40;
@@ -92,7 +92,7 @@ pub fn info(out: &mut dyn Write, info: &Info) -> io::Result<()> {
     if let Some(root) = &info.root {
         line("root", root)?;
     }
-    line("held by", info.held_by.as_deref().unwrap_or("nothing that a root reaches"))
+    line("held by", &info.held_by.as_ref().map_or("nothing that a root reaches".to_owned(), ToString::to_string))
 }
 
 /// References of an object, or to it.
@@ -132,7 +132,7 @@ pub fn freed(out: &mut dyn Write, freed: &Freed) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out)?;
-    let row = |row: &crate::report::freed::FreedType| {
+    let row = |row: &heapsee_heap::answers::freed::FreedType| {
         vec![row.freed.objects.to_string(), row.freed.bytes.to_string(), row.name.clone()]
     };
     let rows: Vec<Vec<String>> = freed.types.iter().take(TYPES).map(row).collect();

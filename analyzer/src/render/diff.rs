@@ -6,14 +6,14 @@ use super::grid::Align::{self, Left, Right};
 use super::table::table_of_paths;
 
 use super::waste::notes;
-use crate::report::diff::{Diff, Relation, Series};
-use crate::report::words::bytes;
+use heapsee_heap::answers::diff::{Diff, Relation, Series};
+use heapsee_heap::answers::words::bytes;
 
 /// Totals, then what has grown.
 pub fn diff(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
     dumps(out, diff)?;
     writeln!(out, "\n{}", relation(diff.relation))?;
-    let amount = |what: &str, amount: crate::graph::Amount| {
+    let amount = |what: &str, amount: heapsee_heap::graph::Amount| {
         format!("{what} {} objects, {} bytes ({})", amount.objects, amount.bytes, bytes(amount.bytes))
     };
     writeln!(out, "{}", amount("in the first and the last:", diff.common))?;
@@ -33,7 +33,7 @@ pub fn diff(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
                 }
                 _ => row.type_name.clone(),
             };
-            (&row.series, vec![times, row.path.clone()])
+            (&row.series, vec![times, row.path.to_string()])
         }),
     )?;
     section(out, "By type", diff.changed.types, unit, &["type"], {
@@ -47,7 +47,7 @@ pub fn diff(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
 }
 
 fn dumps(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
-    let row = |dump: &crate::report::diff::Dump| {
+    let row = |dump: &heapsee_heap::answers::diff::Dump| {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         vec![
             dump.amount.objects.to_string(),
@@ -127,7 +127,7 @@ fn stayed(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
         stayed.amount.bytes,
         bytes(stayed.amount.bytes)
     )?;
-    let row = |group: &crate::report::tally::Group| {
+    let row = |group: &heapsee_heap::answers::tally::Group| {
         let amount = group.amount;
         vec![amount.bytes.to_string(), amount.objects.to_string(), group.type_name.clone(), group.path.clone()]
     };

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use super::grid::Align;
 use super::printable;
 use super::table::table;
-use crate::report::cut::{Choice, Cut};
-use crate::report::top::{By, Item, Top};
-use crate::report::tree::{Below, Branch, Tree};
-use crate::report::words::{bytes, objects, thousands};
+use heapsee_heap::answers::cut::{Choice, Cut};
+use heapsee_heap::answers::top::{By, Item, Top};
+use heapsee_heap::answers::tree::{Below, Branch, Tree};
+use heapsee_heap::answers::words::{bytes, objects, thousands};
 
 /// The biggest.
 pub fn top(out: &mut dyn Write, top: &Top) -> io::Result<()> {
@@ -29,7 +29,7 @@ pub fn top(out: &mut dyn Write, top: &Top) -> io::Result<()> {
             let row = |item: &Item| {
                 let address = item.address.map(|address| address.to_string()).unwrap_or_default();
                 let path = item.path.clone().unwrap_or_default();
-                [share(item), vec![address, item.type_name.clone(), path]].concat()
+                [share(item), vec![address, item.type_name.clone(), path.to_string()]].concat()
             };
             let mut rows = Vec::new();
             for item in &top.items {
@@ -117,7 +117,7 @@ fn choice(out: &mut dyn Write, heading: &str, choice: &Choice) -> io::Result<()>
     writeln!(out, "\n{heading}\n")?;
     for each in &choice.refs {
         writeln!(out, "  {}", printable(&each.expression))?;
-        let [parent, child, sql] = [&each.parent_type, &each.child_type, &each.sql].map(|text| printable(text));
+        let [parent, child, sql] = [&each.parent_type, &each.child_type, &each.sql].map(printable);
         writeln!(out, "      {parent} refers to {child}: {sql}")?;
     }
     writeln!(

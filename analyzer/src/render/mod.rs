@@ -16,6 +16,11 @@ pub mod waste;
 use heapsee_format::text::is_hostile;
 
 /// Without characters that a terminal would act upon, and on one line.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_hostile(c) { '\u{fffd}' } else { c }).collect()
+pub fn printable(text: impl std::fmt::Display) -> String {
+    text.to_string().chars().map(|c| if is_hostile(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// `bytes` in lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

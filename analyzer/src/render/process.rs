@@ -7,10 +7,10 @@ use super::printable;
 use super::table::{table, table_of_paths};
 
 use super::waste::notes;
-use crate::report::packages::{PackageRow, Packages};
-use crate::report::reconcile::Reconcile;
-use crate::report::threads::{FrameRow, Part, TaskRow, Threads};
-use crate::report::words::{bytes, thousands};
+use heapsee_heap::answers::packages::{PackageRow, Packages};
+use heapsee_heap::answers::reconcile::Reconcile;
+use heapsee_heap::answers::threads::{FrameRow, Part, TaskRow, Threads};
+use heapsee_heap::answers::words::{bytes, thousands};
 
 /// Packages, most bytes first.
 pub fn packages(out: &mut dyn Write, packages: &Packages) -> io::Result<()> {
@@ -106,7 +106,7 @@ pub fn reconcile(out: &mut dyn Write, reconcile: &Reconcile) -> io::Result<()> {
     if let Some(rss) = reconcile.rss {
         writeln!(out, "\nResident: {rss} bytes ({})", bytes(rss))?;
         let share = |part: i64| if rss == 0 { 0.0 } else { 100.0 * part as f64 / rss as f64 };
-        let row = |part: &crate::report::reconcile::Part| {
+        let row = |part: &heapsee_heap::answers::reconcile::Part| {
             let percent = format!("{:.1}", share(part.bytes));
             vec![part.bytes.to_string(), percent, part.part.to_owned(), part.what.to_owned()]
         };
@@ -115,11 +115,17 @@ pub fn reconcile(out: &mut dyn Write, reconcile: &Reconcile) -> io::Result<()> {
     }
     if !reconcile.outside.is_empty() {
         writeln!(out, "\nObjects that point at memory outside of themselves:")?;
-        let row = |outside: &crate::report::reconcile::Outside| {
+        let row = |outside: &heapsee_heap::answers::reconcile::Outside| {
             let amount = outside.amount;
             let holds = outside.holds.unwrap_or("unknown: a type of a C extension").to_owned();
             let path = outside.path.clone().unwrap_or_default();
-            vec![amount.objects.to_string(), amount.bytes.to_string(), outside.type_name.clone(), holds, path]
+            vec![
+                amount.objects.to_string(),
+                amount.bytes.to_string(),
+                outside.type_name.clone(),
+                holds,
+                path.to_string(),
+            ]
         };
         let rows: Vec<Vec<String>> = reconcile.outside.iter().map(row).collect();
         let headers = [

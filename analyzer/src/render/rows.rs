@@ -85,7 +85,7 @@ fn json(cell: ValueRef<'_>) -> Value {
         // JSON has no infinities: they become null.
         ValueRef::Real(value) => value.into(),
         ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
-        ValueRef::Blob(blob) => crate::shell::hex(blob).into(),
+        ValueRef::Blob(blob) => super::hex(blob).into(),
     }
 }
 
@@ -95,7 +95,7 @@ fn csv(cell: ValueRef<'_>) -> String {
         ValueRef::Integer(value) => value.to_string(),
         ValueRef::Real(value) => format!("{value:?}"),
         ValueRef::Text(text) => csv_text(&String::from_utf8_lossy(text)),
-        ValueRef::Blob(blob) => crate::shell::hex(blob),
+        ValueRef::Blob(blob) => super::hex(blob),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::printable;
-use crate::report::suspects::{Suspect, Suspects};
-use crate::report::words::{bytes, percent};
+use heapsee_heap::answers::suspects::{Suspect, Suspects};
+use heapsee_heap::answers::words::{bytes, percent};
 
 /// Lines of explanations are broken at this width.
 const WIDTH: usize = 100;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::printable;
-use crate::report::summary::{Order, Process, Summary};
+use heapsee_heap::answers::summary::{Order, Process, Summary};
 
 /// The summary: the process, if known, the totals, and a table of types with meliae's columns.
 pub fn summary(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {

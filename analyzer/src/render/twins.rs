@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::printable;
-use crate::report::twins::{Group, Twins};
-use crate::report::words::{bytes, percent, thousands};
+use heapsee_heap::answers::twins::{Group, Twins};
+use heapsee_heap::answers::words::{bytes, percent, thousands};
 
 /// Each group with its members.
 pub fn twins(out: &mut dyn Write, twins: &Twins) -> io::Result<()> {

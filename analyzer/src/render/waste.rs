@@ -6,9 +6,9 @@ use super::grid::Align::{Left, Right};
 use super::printable;
 use super::table::{table, table_of_paths};
 
-use crate::report::duplicates::{Copies, Duplicates};
-use crate::report::waste::{KindOfWaste, Waste};
-use crate::report::words::bytes;
+use heapsee_heap::answers::duplicates::{Copies, Duplicates};
+use heapsee_heap::answers::waste::{KindOfWaste, Waste};
+use heapsee_heap::answers::words::bytes;
 
 /// Each kind with its places.
 pub fn waste(out: &mut dyn Write, waste: &Waste) -> io::Result<()> {
@@ -31,7 +31,7 @@ fn kind(out: &mut dyn Write, kind: &KindOfWaste) -> io::Result<()> {
     if !kind.values.is_empty() {
         return copies(out, &kind.values);
     }
-    let row = |place: &crate::report::tally::Group| {
+    let row = |place: &heapsee_heap::answers::tally::Group| {
         let amount = place.amount;
         vec![amount.bytes.to_string(), amount.objects.to_string(), place.type_name.clone(), place.path.clone()]
     };
@@ -45,7 +45,7 @@ pub fn duplicates(out: &mut dyn Write, duplicates: &Duplicates) -> io::Result<()
         writeln!(out, "Nothing is there more than once")?;
         return notes(out, &duplicates.notes);
     }
-    let row = |copies: &crate::report::duplicates::TypeCopies| {
+    let row = |copies: &heapsee_heap::answers::duplicates::TypeCopies| {
         let share = if copies.shareable { "can be shared" } else { "may change" };
         let spare = copies.spare;
         vec![spare.bytes.to_string(), spare.objects.to_string(), copies.type_name.clone(), share.to_owned()]

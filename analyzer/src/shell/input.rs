@@ -27,19 +27,19 @@ pub enum Input {
 }
 
 /// A source of lines.
-pub enum Source {
+pub enum LineSource {
     /// A person, and what can be completed for them.
     Terminal(Box<Terminal>, Rc<RefCell<Vocabulary>>),
     /// A pipe or a file.
     Lines(Box<dyn BufRead>),
 }
 
-impl Source {
+impl LineSource {
     /// The next line.
     pub fn next(&mut self) -> io::Result<Input> {
         match self {
-            Source::Terminal(terminal, _) => terminal.next(),
-            Source::Lines(lines) => {
+            LineSource::Terminal(terminal, _) => terminal.next(),
+            LineSource::Lines(lines) => {
                 let mut line = Vec::new();
                 if lines.read_until(b'\n', &mut line)? == 0 {
                     return Ok(Input::End);
@@ -52,7 +52,7 @@ impl Source {
 
     /// Whether a person types.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Source::Terminal(..))
+        matches!(self, LineSource::Terminal(..))
     }
 }
 
@@ -116,8 +116,8 @@ fn history_file() -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn lines(text: &'static [u8]) -> Source {
-        Source::Lines(Box::new(text))
+    fn lines(text: &'static [u8]) -> LineSource {
+        LineSource::Lines(Box::new(text))
     }
 
     #[test]

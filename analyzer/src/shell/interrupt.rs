@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn ctrl_c_stops_the_query_that_runs_or_is_about_to() {
-        let mut session = Session::temporary(|_, _| unreachable!("no dump is read")).unwrap();
+        let mut session = Session::temporary(|_: &std::path::Path, _| unreachable!("no dump is read")).unwrap();
         let interrupt = Interrupt::default();
         session.heed(interrupt.of_queries()).unwrap();
         interrupt.raise();

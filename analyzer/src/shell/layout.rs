@@ -8,8 +8,9 @@
 
 use std::collections::HashMap;
 
-use super::results::{ResultSet, Value, hex};
+use super::results::{ResultSet, Value};
 use crate::render::grid::{Align, Column, NULL, display_width};
+use crate::render::hex;
 
 /// No text makes a column wider than this.
 const WIDEST: usize = 60;

@@ -1,6 +1,6 @@
 //! memsee's shell: one command a line, SQL with shorthands, results that can be referred to.
 //!
-//! This module reads lines, finds the command and says what went wrong; the commands are in [`verbs`], the heap and
+//! This module reads lines, finds the command and says what went wrong; the commands are in `verbs`, the heap and
 //! the SQL in [`crate::sql`].
 
 mod complete;
@@ -12,7 +12,6 @@ mod number;
 mod pager;
 mod present;
 mod results;
-mod substitute;
 mod table;
 mod verbs;
 mod words;
@@ -27,18 +26,17 @@ use std::time::Instant;
 use rusqlite::types::ValueRef;
 use rusqlite::{Params, Row};
 
-use crate::heap::View;
 use crate::render::rows::{Format, RowError, Rows};
+use crate::shorthand::{References, SubstituteError, substitute};
 use crate::sql::{Loader, Session, SessionError};
 use complete::{Completion, Vocabulary};
-use input::{Input, Source};
+use heapsee_heap::heap::View;
+use input::{Input, LineSource};
 use interrupt::Interrupt;
 use layout::Widths;
 use pager::Pager;
 use present::Presenter;
-pub(crate) use results::hex;
 use results::{ResultSet, Results, Value};
-use substitute::{References, SubstituteError, substitute};
 pub(crate) use table::Table;
 
 /// Why a command did not do what it was asked.
@@ -153,32 +151,11 @@ impl References for Known<'_> {
     }
 }
 
-/// Shorthands where no results and no names are known: `X&` and `X^` are all there is.
-struct Nothing;
-
-impl References for Nothing {
-    fn row(&self, result: usize, _row: usize) -> Result<String, SubstituteError> {
-        Err(SubstituteError::NoResult(result))
-    }
-
-    fn column(&self, result: usize, _column: &str) -> Result<Vec<String>, SubstituteError> {
-        Err(SubstituteError::NoResult(result))
-    }
-
-    fn name(&self, _name: &str) -> Option<String> {
-        None
-    }
-}
-
-/// `text` with `X&` and `X^` replaced by the SQL they stand for, outside of a shell.
-pub(crate) fn expand(text: &str) -> Result<String, SubstituteError> {
-    substitute(text, &Nothing)
-}
-
 impl<'o> Shell<'o> {
     /// A shell with an unnamed session, which is gone when the shell is. `loader` reads dumps.
-    pub fn new(out: &'o mut dyn Write, loader: Loader) -> Result<Self, CommandError> {
-        let mut session = Session::temporary(loader)?;
+    pub fn new(out: &'o mut dyn Write, loader: impl Into<Loader>) -> Result<Self, CommandError> {
+        let loader = loader.into();
+        let mut session = Session::temporary(loader.clone())?;
         let interrupt = Interrupt::default();
         session.heed(interrupt.of_queries())?;
         Ok(Shell {
@@ -214,17 +191,17 @@ impl<'o> Shell<'o> {
         let commands = help::VERBS.iter().map(|verb| verb.name).collect();
         let vocabulary = Rc::default();
         let completion = Completion::new(commands, Rc::clone(&vocabulary));
-        let source = Source::Terminal(Box::new(input::Terminal::new(completion)?), vocabulary);
+        let source = LineSource::Terminal(Box::new(input::Terminal::new(completion)?), vocabulary);
         self.interrupt.listen()?;
         self.run(source, false)
     }
 
     /// Takes lines from a pipe or a file until there are no more, or, if `strict`, until a command fails.
     pub fn run_lines(&mut self, lines: Box<dyn BufRead>, strict: bool) -> io::Result<Outcome> {
-        self.run(Source::Lines(lines), strict)
+        self.run(LineSource::Lines(lines), strict)
     }
 
-    fn run(&mut self, mut source: Source, strict: bool) -> io::Result<Outcome> {
+    fn run(&mut self, mut source: LineSource, strict: bool) -> io::Result<Outcome> {
         let mut of_view = Weak::new();
         // What was said at the beginning, before somebody is asked for more.
         match self.out.flush() {
@@ -232,7 +209,7 @@ impl<'o> Shell<'o> {
             other => other?,
         }
         loop {
-            if let Source::Terminal(_, vocabulary) = &source {
+            if let LineSource::Terminal(_, vocabulary) = &source {
                 self.tell_words(&mut vocabulary.borrow_mut(), &mut of_view);
             }
             let line = match source.next()? {

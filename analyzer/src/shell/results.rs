@@ -3,7 +3,8 @@
 //! Cells are packed (nine bytes and the text), because a result may well have millions of rows; when all results
 //! together exceed a budget, the oldest are let go.
 
-use super::substitute::{SubstituteError, quote};
+use crate::render::hex;
+use crate::shorthand::{SubstituteError, quote};
 
 /// Results may take this many bytes together.
 const BUDGET: usize = 1 << 30;
@@ -181,11 +182,6 @@ fn literal(value: Value<'_>) -> String {
         Value::Text(text) => quote(text),
         Value::Blob(blob) => format!("x'{}'", hex(blob)),
     }
-}
-
-/// `bytes` in lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

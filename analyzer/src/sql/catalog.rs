@@ -9,11 +9,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use super::error::SessionError;
 use super::found::Found;
 use super::store::StoredGeneration;
-use crate::heap::{Heap, View};
-use crate::load::LoadError;
+use heapsee_heap::heap::{Heap, View};
+use heapsee_heap::load::LoadError;
 
 /// Reads a dump: its path, and whether damage is to be passed over.
-pub type Loader = fn(&Path, bool) -> Result<Heap, LoadError>;
+#[derive(Clone)]
+pub struct Loader(Arc<LoadFn>);
+
+type LoadFn = dyn Fn(&Path, bool) -> Result<Heap, LoadError> + Send + Sync;
+
+impl<F: Fn(&Path, bool) -> Result<Heap, LoadError> + Send + Sync + 'static> From<F> for Loader {
+    fn from(load: F) -> Loader {
+        Loader(Arc::new(load))
+    }
+}
 
 /// One dump that was read, with what the session has changed.
 pub struct Generation {
@@ -143,14 +152,14 @@ impl Catalog {
     }
 
     /// Adds a generation that has just been read.
-    pub fn add(&self, stored: StoredGeneration, view: View) {
-        let generation = Arc::new(Generation::new(stored, Some(Arc::new(view))));
+    pub fn add(&self, stored: StoredGeneration, view: Arc<View>) {
+        let generation = Arc::new(Generation::new(stored, Some(view)));
         self.generations.write().unwrap_or_else(PoisonError::into_inner).push(generation);
     }
 
     /// Reads a dump.
     pub fn load(&self, path: &Path, salvage: bool) -> Result<Heap, LoadError> {
-        (self.loader)(path, salvage)
+        (self.loader.0)(path, salvage)
     }
 
     /// The heap of a generation with its changes; reads the dump again if it is not in memory.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::heap::Lost;
-use crate::load::LoadError;
+use heapsee_heap::heap::Lost;
+use heapsee_heap::load::LoadError;
 
 /// Why a session could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,12 @@ use rusqlite::vtab::{Module, sqlite3_vtab_cursor};
 
 use super::obj::{ObjCursor, ObjTable, TYPE};
 
+// What is taken for granted below must be looked at again with every version of rusqlite: Cargo.toml pins it.
+const _: () = assert!(
+    size_of::<Module<'static, ObjTable>>() == size_of::<sqlite3_module>()
+        && align_of::<Module<'static, ObjTable>>() == align_of::<sqlite3_module>()
+);
+
 /// rusqlite's, with two of its functions replaced.
 pub const MODULE: &Module<'static, ObjTable> = &{
     let mut module = RUSQLITES;

@@ -16,24 +16,16 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, Result};
 
 use super::catalog::{Catalog, Generation};
+use super::columns::{Look, OBJ, OBJ_SHOWN, number, schema};
 use super::found::Found;
 use super::module::MODULE;
 use super::plan::{self, Order, ROWID, Text};
-use super::repr::{plain, repr};
 use super::scan::Scan;
 use super::write;
-use crate::heap::View;
+use heapsee_heap::heap::View;
 
-/// The columns that `select *` shows, in their order. Behind them come hidden ones: see [`super::found`].
-pub const COLUMNS: [&str; 8] = ["address", "type", "name", "value", "size", "len", "mark", "repr"];
-
-const SCHEMA: &CStr =
-    c"create table obj (address int, type text, name text, value text, size int, len int, mark int, repr text, \
-      referrers int hidden, referents int hidden, root text hidden, retained int hidden, dominator int hidden, \
-      distance int hidden, module text hidden, package text hidden, thread text hidden)";
-
-pub(super) const ADDRESS: c_int = 0;
-pub(super) const TYPE: c_int = 1;
+pub(super) const ADDRESS: c_int = number(&OBJ, "address");
+pub(super) const TYPE: c_int = number(&OBJ, "type");
 
 /// Makes the module known to a connection.
 pub fn register(connection: &Connection, catalog: &Arc<Catalog>) -> Result<()> {
@@ -57,11 +49,12 @@ impl ObjTable {
     /// what was found before the statement began to change things.
     fn leaves_hidden(&self, args: &Updates<'_>, view: &View, node: u32, cells: &[ValueRef<'_>]) -> bool {
         let last = self.generation.last_found();
-        let fresh = Found::default();
-        cells.iter().enumerate().all(|(column, &cell)| {
-            let is = |found: &Found| found.cell(view, node, column).is(cell);
-            args.no_change(COLUMNS.len() + column + 2)
-                || if Found::is_costly(column) { last.as_deref().is_some_and(is) } else { is(&fresh) }
+        OBJ[OBJ_SHOWN..].iter().zip(cells).enumerate().all(|(hidden, (column, &cell))| {
+            args.no_change(OBJ_SHOWN + hidden + 2)
+                || match column.cell {
+                    Look::Object(look) => look(view, node).is(cell),
+                    Look::Graph(look) => last.as_deref().is_some_and(|found| look(found, view, node).is(cell)),
+                }
         })
     }
 }
@@ -127,7 +120,7 @@ unsafe impl VTab<'_> for ObjTable {
     ) -> Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::ConstraintSupport)?;
         let (catalog, generation) = write::connect(catalog, args)?;
-        Ok((Cow::Borrowed(SCHEMA), ObjTable { base: sqlite3_vtab::default(), catalog, generation }))
+        Ok((Cow::Owned(schema("obj", &OBJ)), ObjTable { base: sqlite3_vtab::default(), catalog, generation }))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> Result<bool> {
@@ -195,7 +188,7 @@ impl UpdateVTab<'_> for ObjTable {
 
     fn insert(&mut self, args: &Inserts<'_>) -> Result<i64> {
         let cells: Vec<ValueRef<'_>> = args.iter().skip(2).collect();
-        let (cells, hidden) = cells.split_at(COLUMNS.len().min(cells.len()));
+        let (cells, hidden) = write::shown(&cells)?;
         write::refuse_hidden(hidden.iter().all(|&cell| cell == ValueRef::Null))?;
         write::object_inserted(&self.generation, cells).map(rowid_of_node)
     }
@@ -207,7 +200,7 @@ impl UpdateVTab<'_> for ObjTable {
             return Err(write::refused("the rowid of an object cannot be changed"));
         }
         let node = node_of_rowid(plan::integer(*old));
-        let (cells, hidden) = cells.split_at(COLUMNS.len().min(cells.len()));
+        let (cells, hidden) = write::shown(cells)?;
         let view = self.view()?;
         let found = node.filter(|&node| view.is_live(node));
         write::refuse_hidden(found.is_none_or(|node| self.leaves_hidden(args, &view, node, hidden)))?;
@@ -314,21 +307,14 @@ unsafe impl VTabCursor for ObjCursor {
     fn column(&self, context: &mut Context, column: c_int) -> Result<()> {
         let Some(node) = self.node else { return context.set_result(Null) };
         let view = &self.view;
-        match column {
-            ADDRESS => context.set_result(view.address(node).cast_signed()),
-            TYPE => context.set_result(view.type_name(view.type_id(node))),
-            2 => context.set_result(view.name(node).as_deref()),
-            3 => context.set_result(view.value(node).map(plain).as_deref()),
-            4 => context.set_result(clamp(view.size(node))),
-            5 => context.set_result(view.length(node).map(clamp)),
-            6 => context.set_result(view.mark(node)),
-            7 => {
-                let type_name = view.type_name(view.type_id(node));
-                context.set_result(&*repr(type_name, view.name(node), view.value(node)))
-            }
-            // An update that leaves them alone need not find them out.
-            _ if context.no_change() => Ok(()),
-            hidden => context.set_result(self.found().cell(view, node, hidden as usize - COLUMNS.len())),
+        let Some(column) = usize::try_from(column).ok().and_then(|column| OBJ.get(column)) else {
+            return context.set_result(Null);
+        };
+        match column.cell {
+            // An update that leaves it alone need not find it out.
+            _ if column.is_hidden && context.no_change() => Ok(()),
+            Look::Object(look) => context.set_result(look(view, node)),
+            Look::Graph(look) => context.set_result(look(self.found(), view, node)),
         }?;
         write::check(&self.generation, view)
     }
@@ -336,8 +322,4 @@ unsafe impl VTabCursor for ObjCursor {
     fn rowid(&self) -> Result<i64> {
         Ok(self.node.map_or(0, rowid_of_node))
     }
-}
-
-fn clamp(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -18,16 +18,14 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, Result};
 
 use super::catalog::{Catalog, Generation};
+use super::columns::{Cell, REF, REF_SHOWN, number, schema};
 use super::plan::{self, Order, ROWID};
 use super::write::{self, RefRow};
-use crate::heap::View;
-use crate::naming::{Known, Names};
+use heapsee_heap::heap::View;
+use heapsee_heap::naming::{Known, Names};
 
-const SCHEMA: &CStr = c"create table ref (parent int, child int, edge text hidden)";
-const PARENT: c_int = 0;
-const CHILD: c_int = 1;
-/// Columns that can be written.
-const WRITABLE: usize = 2;
+const PARENT: c_int = number(&REF, "parent");
+const CHILD: c_int = number(&REF, "child");
 /// Edges taken at a time when all are wanted.
 const BATCH: u32 = 1024;
 
@@ -112,7 +110,7 @@ unsafe impl VTab<'_> for RefTable {
     ) -> Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::ConstraintSupport)?;
         let (catalog, generation) = write::connect(catalog, args)?;
-        Ok((Cow::Borrowed(SCHEMA), RefTable { base: sqlite3_vtab::default(), catalog, generation }))
+        Ok((Cow::Owned(schema("ref", &REF)), RefTable { base: sqlite3_vtab::default(), catalog, generation }))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> Result<bool> {
@@ -148,7 +146,7 @@ unsafe impl VTab<'_> for RefTable {
             catalog: Arc::clone(&self.catalog),
             generation: Arc::clone(&self.generation),
             view,
-            source: Source::Nothing,
+            source: Upcoming::Nothing,
             batch: Vec::new(),
             at: 0,
             known: Rc::default(),
@@ -175,7 +173,7 @@ impl UpdateVTab<'_> for RefTable {
 
     fn insert(&mut self, args: &Inserts<'_>) -> Result<i64> {
         let cells: Vec<ValueRef<'_>> = args.iter().skip(2).collect();
-        let (cells, hidden) = cells.split_at(WRITABLE.min(cells.len()));
+        let (cells, hidden) = cells.split_at(REF_SHOWN.min(cells.len()));
         write::refuse_hidden(hidden.iter().all(|&cell| cell == ValueRef::Null))?;
         write::reference_inserted(&self.generation, cells)
     }
@@ -186,12 +184,14 @@ impl UpdateVTab<'_> for RefTable {
         if plan::integer(*old) != plan::integer(*new) {
             return Err(write::refused("the rowid of a reference cannot be changed"));
         }
-        let (cells, hidden) = cells.split_at(WRITABLE.min(cells.len()));
+        let (cells, hidden) = cells.split_at(REF_SHOWN.min(cells.len()));
         let view = self.view()?;
         let row = plan::integer(*old).and_then(|rowid| RefRow::with_rowid(&view, rowid));
-        let name = row.map(|row| row.name(&Names::new(&view))).filter(|name| !name.is_empty());
-        let unchanged = |cell: &ValueRef<'_>| cell.as_str_or_null().is_ok_and(|text| text == name.as_deref());
-        write::refuse_hidden(hidden.iter().all(unchanged))?;
+        let names = Names::new(&view);
+        let mut hidden = REF[REF_SHOWN..].iter().zip(hidden);
+        let unchanged =
+            hidden.all(|(column, &cell)| row.as_ref().map_or(Cell::Null, |row| (column.cell)(row, &names)).is(cell));
+        write::refuse_hidden(unchanged)?;
         write::reference_updated(&self.generation, plan::integer(*old), cells)
     }
 }
@@ -215,7 +215,7 @@ impl TransactionVTab<'_> for RefTable {
 }
 
 /// Where the next batch comes from.
-enum Source {
+enum Upcoming {
     /// Edges from this id on, then the root's.
     File(u32),
     /// The references of each of these, the root's being those of `None`.
@@ -233,7 +233,7 @@ struct RefCursor {
     catalog: Arc<Catalog>,
     generation: Arc<Generation>,
     view: Arc<View>,
-    source: Source,
+    source: Upcoming,
     batch: Vec<RefRow>,
     at: usize,
     known: Rc<Known>,
@@ -244,10 +244,10 @@ impl RefCursor {
         let view = Arc::clone(&self.view);
         let address = |i: usize| args.get(i).copied().and_then(plan::integer).map(i64::cast_unsigned);
         self.source = match plan {
-            Plan::File => Source::File(0),
+            Plan::File => Upcoming::File(0),
             Plan::Row => {
                 self.batch.extend(address(0).and_then(|rowid| RefRow::with_rowid(&view, rowid.cast_signed())));
-                Source::Nothing
+                Upcoming::Nothing
             }
             Plan::Parent => parents(address(0).and_then(|address| parent_at(&view, address)).into_iter().collect()),
             Plan::Child => children(address(0).and_then(|address| view.node_of(address)).into_iter().collect()),
@@ -262,11 +262,11 @@ impl RefCursor {
     }
 
     /// SQLite checks both constraints anyway: the side with fewer references is enough.
-    fn narrower(&self, parent: Option<u64>, child: Option<u64>) -> Source {
+    fn narrower(&self, parent: Option<u64>, child: Option<u64>) -> Upcoming {
         let view = &self.view;
-        let (Some(parent), Some(child)) = (parent, child) else { return Source::Nothing };
+        let (Some(parent), Some(child)) = (parent, child) else { return Upcoming::Nothing };
         let (Some(parent), Some(child)) = (parent_at(view, parent), view.node_of(child)) else {
-            return Source::Nothing;
+            return Upcoming::Nothing;
         };
         let heap = view.heap();
         let from = parent.map_or(view.counts().roots as usize, |node| heap.edges(node).len());
@@ -286,23 +286,23 @@ impl RefCursor {
         self.batch.clear();
         let (view, batch) = (&self.view, &mut self.batch);
         match &mut self.source {
-            Source::Nothing => return false,
-            Source::File(next) => {
+            Upcoming::Nothing => return false,
+            Upcoming::File(next) => {
                 let end = view.edge_bound().min(next.saturating_add(BATCH));
                 if *next == end {
                     batch.extend(view.roots().map(RefRow::root));
-                    self.source = Source::Nothing;
+                    self.source = Upcoming::Nothing;
                 } else {
                     batch.extend((*next..end).filter_map(|id| view.edge(id)).map(RefRow::from));
                     *next = end;
                 }
             }
-            Source::Parents(nodes) => match nodes.next() {
+            Upcoming::Parents(nodes) => match nodes.next() {
                 None => return false,
                 Some(None) => batch.extend(view.roots().map(RefRow::root)),
                 Some(Some(node)) => view.edges_from(node, |edge| batch.push(RefRow::from(edge))),
             },
-            Source::Children(nodes) => match nodes.next() {
+            Upcoming::Children(nodes) => match nodes.next() {
                 None => return false,
                 Some(node) => {
                     view.edges_to(node, |edge| batch.push(RefRow::from(edge)));
@@ -314,12 +314,12 @@ impl RefCursor {
     }
 }
 
-fn parents(nodes: Vec<Option<u32>>) -> Source {
-    Source::Parents(nodes.into_iter())
+fn parents(nodes: Vec<Option<u32>>) -> Upcoming {
+    Upcoming::Parents(nodes.into_iter())
 }
 
-fn children(nodes: Vec<u32>) -> Source {
-    Source::Children(nodes.into_iter())
+fn children(nodes: Vec<u32>) -> Upcoming {
+    Upcoming::Children(nodes.into_iter())
 }
 
 /// The root for 0; else the node at an address, if there is one.
@@ -358,14 +358,10 @@ unsafe impl VTabCursor for RefCursor {
 
     fn column(&self, context: &mut Context, column: c_int) -> Result<()> {
         let Some(row) = self.batch.get(self.at) else { return context.set_result(Null) };
-        match column {
-            PARENT => context.set_result(row.parent(&self.view).cast_signed()),
-            CHILD => context.set_result(self.view.address(row.child()).cast_signed()),
-            _ => {
-                let name = row.name(&Names::knowing(&self.view, Rc::clone(&self.known)));
-                context.set_result(Some(name).filter(|name| !name.is_empty()).as_deref())
-            }
-        }?;
+        let Some(column) = usize::try_from(column).ok().and_then(|column| REF.get(column)) else {
+            return context.set_result(Null);
+        };
+        context.set_result((column.cell)(row, &Names::knowing(&self.view, Rc::clone(&self.known))))?;
         write::check(&self.generation, &self.view)
     }
 

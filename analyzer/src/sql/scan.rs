@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::heap::View;
+use heapsee_heap::heap::View;
 
 /// Nodes that may be rows, one after the other.
 pub enum Scan {

@@ -11,10 +11,11 @@ use fixedbitset::FixedBitSet;
 use rusqlite::{Connection, Params, Row, Transaction, TransactionBehavior};
 
 use super::catalog::{Catalog, Generation, Loader};
+use super::columns::{OBJ, OBJ_SHOWN};
 use super::error::SessionError;
 use super::store::{self, StoredGeneration};
 use super::{obj, reference};
-use crate::heap::View;
+use heapsee_heap::heap::View;
 
 /// Statements that would begin or end a transaction.
 const TRANSACTION_WORDS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
@@ -37,18 +38,18 @@ pub struct Session {
 
 impl Session {
     /// An unnamed session, gone when it is dropped.
-    pub fn temporary(loader: Loader) -> Result<Self, SessionError> {
-        Session::new(store::unnamed()?, None, loader)
+    pub fn temporary(loader: impl Into<Loader>) -> Result<Self, SessionError> {
+        Session::new(store::unnamed()?, None, loader.into())
     }
 
     /// A new session in a file that must not exist.
-    pub fn create(file: &Path, loader: Loader) -> Result<Self, SessionError> {
-        Session::new(store::create(file)?, Some(file), loader)
+    pub fn create(file: &Path, loader: impl Into<Loader>) -> Result<Self, SessionError> {
+        Session::new(store::create(file)?, Some(file), loader.into())
     }
 
     /// The session in an existing file. Dumps are read when they are first asked for: see [`Session::view`].
-    pub fn open(file: &Path, loader: Loader) -> Result<Self, SessionError> {
-        Session::new(store::open(file)?, Some(file), loader)
+    pub fn open(file: &Path, loader: impl Into<Loader>) -> Result<Self, SessionError> {
+        Session::new(store::open(file)?, Some(file), loader.into())
     }
 
     fn new(connection: Connection, file: Option<&Path>, loader: Loader) -> Result<Self, SessionError> {
@@ -87,16 +88,20 @@ impl Session {
     /// Reads a dump as a new generation and makes it the current one.
     pub fn read(&mut self, path: &Path, salvage: bool) -> Result<Arc<View>, SessionError> {
         let heap = self.catalog.load(path, salvage).map_err(SessionError::Load)?;
+        self.show(path, salvage, Arc::new(View::new(Arc::new(heap))))
+    }
+
+    /// The same with a dump that somebody has read: its path, whether damage was passed over, and what is in it.
+    pub fn show(&mut self, path: &Path, salvage: bool, view: Arc<View>) -> Result<Arc<View>, SessionError> {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let stored = StoredGeneration {
             number: self.catalog.all().last().map_or(1, |last| last.number() + 1),
             path: absolute,
-            fingerprint: heap.source().identity(),
+            fingerprint: view.heap().source().identity(),
             salvage,
             changes: Vec::new(),
         };
         let number = stored.number;
-        let view = View::new(Arc::new(heap));
         view.heap().intact().map_err(|reason| SessionError::Lost { generation: number, reason })?;
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         self.require_unchanged(&transaction)?;
@@ -230,7 +235,7 @@ impl Session {
 
     /// The names of the columns of `obj`.
     pub fn object_columns(&self) -> Vec<String> {
-        obj::COLUMNS.iter().map(|&name| name.to_owned()).collect()
+        OBJ[..OBJ_SHOWN].iter().map(|column| column.name.to_owned()).collect()
     }
 
     /// Runs a statement that may change something; returns how many rows it changed.

@@ -40,7 +40,7 @@ pub struct StoredGeneration {
     pub fingerprint: String,
     /// Whether the dump was read although it was damaged.
     pub salvage: bool,
-    /// What the session changed, as [`crate::heap::View::export`] writes it.
+    /// What the session changed, as [`heapsee_heap::heap::View::export`] writes it.
     pub changes: Vec<u8>,
 }
 

@@ -9,10 +9,11 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Error, Result, ffi};
 
 use super::catalog::{Catalog, Generation};
+use super::columns::OBJ_SHOWN;
 use super::plan;
-use super::repr::{plain, repr};
-use crate::heap::{CellValue, Cells, Edge, View};
-use crate::naming::{Names, root_name};
+use heapsee_heap::heap::{CellValue, Cells, Edge, View};
+use heapsee_heap::naming::{Names, root_name};
+use heapsee_heap::naming::{plain, repr};
 
 /// The generation that `using heapsee_obj(N)` names.
 pub fn connect(catalog: Option<&Arc<Catalog>>, args: &[&[u8]]) -> Result<(Arc<Catalog>, Arc<Generation>)> {
@@ -105,6 +106,11 @@ impl RefRow {
     }
 }
 
+/// The cells of a row of `obj` that can be written, and the hidden ones.
+pub fn shown<'c, 'v>(cells: &'c [ValueRef<'v>]) -> Result<(&'c [ValueRef<'v>; OBJ_SHOWN], &'c [ValueRef<'v>])> {
+    cells.split_first_chunk().ok_or_else(|| refused("a row of obj has more columns"))
+}
+
 /// A row of `obj` goes.
 pub fn object_deleted(generation: &Generation, node: Option<u32>) -> Result<()> {
     // An object may have been deleted by the same statement in the meantime: then there is nothing left to do.
@@ -112,7 +118,7 @@ pub fn object_deleted(generation: &Generation, node: Option<u32>) -> Result<()> 
 }
 
 /// A row of `obj` comes; returns its node.
-pub fn object_inserted(generation: &Generation, cells: &[ValueRef<'_>]) -> Result<u32> {
+pub fn object_inserted(generation: &Generation, cells: &[ValueRef<'_>; OBJ_SHOWN]) -> Result<u32> {
     let row = ObjectRow::of(cells)?;
     let address = row.address.ok_or_else(|| refused("an object needs an address: a positive integer"))?;
     if row.repr.is_some() {
@@ -131,7 +137,7 @@ pub fn object_inserted(generation: &Generation, cells: &[ValueRef<'_>]) -> Resul
 }
 
 /// A row of `obj` changes.
-pub fn object_updated(generation: &Generation, node: Option<u32>, cells: &[ValueRef<'_>]) -> Result<()> {
+pub fn object_updated(generation: &Generation, node: Option<u32>, cells: &[ValueRef<'_>; OBJ_SHOWN]) -> Result<()> {
     let mut row = ObjectRow::of(cells)?;
     change(generation, |view| {
         let Some(node) = node.filter(|&node| view.is_live(node)) else { return Ok(()) };
@@ -225,10 +231,8 @@ struct ObjectRow {
 }
 
 impl ObjectRow {
-    fn of(cells: &[ValueRef<'_>]) -> Result<Self> {
-        let [address, type_name, name, value, size, length, mark, repr] = *cells else {
-            return Err(refused("a row of obj has eight columns"));
-        };
+    fn of(cells: &[ValueRef<'_>; OBJ_SHOWN]) -> Result<Self> {
+        let [address, type_name, name, value, size, length, mark, repr] = *cells;
         let value = match value {
             ValueRef::Integer(value) => Some(CellValue::Int(value)),
             other => text("value", other)?.map(CellValue::Text),

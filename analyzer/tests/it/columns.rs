@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use heapsee::load::{LoadOptions, load};
 use heapsee::sql::Session;
+use heapsee_heap::load::{LoadOptions, load};
 
 /// sys.modules → app (a module) → its dict → Thing; a frame of thread 7 → a list that only it holds, and the Thing.
 const LINES: &str = r#"{"address": 16, "type": "dict", "size": 1, "len": 1, "refs": [32, 48]}

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use heapsee::heap::Heap;
-use heapsee::load::{LoadError, LoadOptions, load};
+use heapsee_heap::heap::Heap;
+use heapsee_heap::load::{LoadError, LoadOptions, load};
 
 /// Rounds a seed, unless `HEAPSEE_FUZZ_ROUNDS` says how many.
 const ROUNDS: u64 = 150;

@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use heapsee::load::{LoadOptions, load};
 use heapsee::sql::{Session, SessionError};
+use heapsee_heap::load::{LoadOptions, load};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rusqlite::Connection;
@@ -104,7 +104,7 @@ struct Pair {
     folder: tempfile::TempDir,
 }
 
-fn loader(path: &Path, salvage: bool) -> Result<heapsee::heap::Heap, heapsee::load::LoadError> {
+fn loader(path: &Path, salvage: bool) -> Result<heapsee_heap::heap::Heap, heapsee_heap::load::LoadError> {
     load(path, &LoadOptions { salvage, ..LoadOptions::default() })
 }
 
@@ -658,7 +658,7 @@ fn an_object_in_the_place_of_another_has_not_its_mark() {
 /// The table shows an int's value as text; for whatever else looks at the heap it must stay a number.
 #[test]
 fn an_integer_survives_an_update_of_other_cells() {
-    use heapsee::heap::Value;
+    use heapsee_heap::heap::Value;
     let int = Object { kind: 1, size: 3, length: None, text: None, children: Vec::new() };
     let pair = Pair::new(&[int]);
     pair.change("update obj set len = 7");

@@ -5,14 +5,14 @@ use std::io::{self, Write};
 
 use fixedbitset::FixedBitSet;
 
-use crate::graph;
-use crate::heap::View;
-use crate::naming::{Names, expression};
 use crate::render::printable;
 use crate::shell::number::both;
 use crate::shell::results::{ResultSet, Value};
 use crate::shell::{CommandError, Flow, Shell, push_cells, words};
 use crate::sql::SessionError;
+use heapsee_heap::graph;
+use heapsee_heap::heap::View;
+use heapsee_heap::naming::{Names, expression};
 
 pub(in crate::shell) const PATH: &str = r#"path from "CONDITION" to "CONDITION" [reversed]"#;
 pub(in crate::shell) const ANCESTOR_TYPES: &str = "ancestor_types CONDITION";
@@ -89,7 +89,7 @@ fn name_of(view: &View, path: &[u32], reversed: bool) -> Option<String> {
     if reversed {
         path.reverse();
     }
-    Some(printable(&expression(view, &path, &Names::new(view).along(&path))))
+    Some(printable(expression(view, &path, &Names::new(view).along(&path))))
 }
 
 /// `gc`

@@ -24,7 +24,7 @@ impl Shell<'_> {
 
     /// Opens a session database.
     pub(in crate::shell) fn open(&mut self, file: &Path) -> Result<(), CommandError> {
-        let session = Session::open(file, self.loader)?;
+        let session = Session::open(file, self.loader.clone())?;
         self.adopt(session)?;
         // Now, so that a dump that has gone is told of now; one that nobody asks about is no reason to refuse.
         match self.session.view() {
@@ -81,7 +81,7 @@ pub(in crate::shell) fn read(shell: &mut Shell<'_>, argument: &str) -> Result<Fl
 /// `create F`
 pub(in crate::shell) fn create(shell: &mut Shell<'_>, argument: &str) -> Result<Flow, CommandError> {
     let file = one_file(argument, CREATE)?;
-    let session = Session::create(&file, shell.loader)?;
+    let session = Session::create(&file, shell.loader.clone())?;
     shell.adopt(session)?;
     Ok(Flow::Continue)
 }
@@ -122,7 +122,7 @@ pub(in crate::shell) fn backup(shell: &mut Shell<'_>, _argument: &str) -> Result
 
 /// `restore`
 pub(in crate::shell) fn restore(shell: &mut Shell<'_>, _argument: &str) -> Result<Flow, CommandError> {
-    shell.session.restore(shell.loader)?;
+    shell.session.restore(shell.loader.clone())?;
     shell.names = Names::of(&shell.session)?;
     shell.session.heed(shell.interrupt.of_queries())?;
     writeln!(shell.out, "Restored")?;
