@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use heapsee_format::control::{Outcome, State as DumpState};
 
-use super::ways::Consistency;
+use super::consistency::Consistency;
 use super::{Job, Target, signals, writing};
 use crate::arena;
 use crate::cpython::alloc;
