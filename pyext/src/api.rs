@@ -201,7 +201,7 @@ pub fn layout() -> Vec<(&'static str, &'static str, usize)> {
 /// Has this process walk as on a CPython that nobody has seen yet, for the tests. To be called before anything else.
 #[pyfunction(name = "_forget_layouts")]
 pub fn forget_layouts() {
-    cpython::layout::FORGOTTEN.store(true, Relaxed);
+    cpython::fits::FORGOTTEN.store(true, Relaxed);
 }
 
 /// Addresses of the objects in the collector's lists, list by list; `None` where no known layout fits. For the tests: they
@@ -211,10 +211,16 @@ pub fn forget_layouts() {
 pub fn collector_lists(py: Python<'_>, young: Option<usize>, frozen: usize) -> Option<Vec<Vec<usize>>> {
     let lists = match young {
         // SAFETY: a test's word; no other caller exists. Nobody changes the lists while this thread has the GIL.
-        Some(young) => unsafe { Lists::at(young, frozen) },
+        Some(young) => unsafe { Lists::at(young, Some(frozen)) },
         None => Lists::find(py),
     };
     lists.map(|lists| lists.addresses().into())
+}
+
+/// Makes a walker that nobody gets, for the test that this leaves no trace in the interpreter.
+#[pyfunction(name = "_make_walker")]
+pub fn make_walker(py: Python<'_>) -> PyResult<()> {
+    Walker::new(py).map(drop)
 }
 
 /// The interpreter is going (`atexit`).
@@ -273,7 +279,8 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     spare::set_aside()?;
-    let walker = Walker::new(py)?;
+    let mut walker = Walker::new(py)?;
+    walker.settle(py);
     let sys = py.import("sys")?;
     let path: Vec<String> = sys.getattr("path")?.try_iter()?.filter_map(|entry| entry.ok()?.extract().ok()).collect();
     let version = py.version_info();

@@ -57,6 +57,7 @@ fn heapsee_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::layout, module)?)?;
     module.add_function(wrap_pyfunction!(api::forget_layouts, module)?)?;
     module.add_function(wrap_pyfunction!(api::collector_lists, module)?)?;
+    module.add_function(wrap_pyfunction!(api::make_walker, module)?)?;
     module.add_function(wrap_pyfunction!(api::shut_down, module)?)?;
     module.add_function(wrap_pyfunction!(api::fork_begins, module)?)?;
     module.add_function(wrap_pyfunction!(api::fork_is_over, module)?)?;

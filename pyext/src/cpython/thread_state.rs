@@ -134,6 +134,7 @@ mod tls {
     }
 
     impl Block {
+        /// Those of its words that are whole.
         pub fn words(self) -> Words {
             let start = self.start.next_multiple_of(size_of::<usize>());
             let len = (self.start + self.size).saturating_sub(start) / size_of::<usize>();
