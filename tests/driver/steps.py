@@ -23,6 +23,7 @@ from environments import (
     tools_environment,
     worker_environment,
 )
+from house import house
 from installed import build_wheels
 from machine import announce, survey
 from memcheck import check_memory, has_valgrind
@@ -188,6 +189,7 @@ VERBS: dict[str, Callable[[], object]] = {
     "setup": setup,
     "build": build_release,
     "test": test,
+    "house": house,
     "demo": demo,
     "demo-agent": demo_agent,
     "bench": bench,
