@@ -293,7 +293,7 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Asks to be told of forks and of the interpreter's end; once, for neither can be taken back.
+/// Has Python report forks and the end of the interpreter; once, because neither can be taken back.
 fn register_with_python(py: Python<'_>) -> PyResult<()> {
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.swap(true, Relaxed) {

@@ -1,7 +1,7 @@
 //! Forks of the worker that are not ours: `os.fork`, multiprocessing, a pre-forking server's, in Python or in C.
 //!
 //! A fork copies the memory and one thread: our watcher is gone in the child, our locks are as they were, the control
-//! page is the parent's. `pthread_atfork` is told of every `fork(3)`, also of those Python knows nothing of (uWSGI's).
+//! page is the parent's. `pthread_atfork` sees every `fork(3)`, also those that Python does not see (uWSGI's).
 //! The handlers hold our locks over the fork, so that the child finds what they guard whole, and then re-arm the child.
 //! Raw `clone`, as our own snapshot uses it, and `vfork` do not come here.
 

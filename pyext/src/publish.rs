@@ -74,7 +74,7 @@ impl Output {
         self.temporary.file()
     }
 
-    /// `error` on this file, told as a problem.
+    /// `error` on this file, described as a problem.
     pub fn problem(&self, doing: &str, error: &io::Error) -> Problem {
         match &self.place {
             Place::Directory(directory) => Problem::io(&format!("{doing} the dump in"), directory.path(), error),

@@ -20,7 +20,7 @@ use crate::walk::around::Around;
 
 /// The interpreter, as far as it does not change.
 #[derive(Clone, Debug, Default)]
-pub struct Interpreter {
+pub struct PythonRelease {
     /// `3.11.7`.
     pub version: String,
     /// `sys.version`.
@@ -79,7 +79,7 @@ pub struct Dumps {
     /// The walker, once made. Lives as long as the process.
     pub walker: Option<&'static Walker>,
     /// The interpreter.
-    pub interpreter: Interpreter,
+    pub interpreter: PythonRelease,
     /// The salt of hashed values, once there is one. Forked children keep it.
     pub salt: Option<Salt>,
     /// Distributions by module, once looked for.
@@ -113,7 +113,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     forks: Forks { by_python: false, python_ready: true, rearm_error: None },
     dumps: Dumps {
         walker: None,
-        interpreter: Interpreter { version: String::new(), build: String::new(), path: Vec::new() },
+        interpreter: PythonRelease { version: String::new(), build: String::new(), path: Vec::new() },
         salt: None,
         distributions: None,
         last_size: 0,

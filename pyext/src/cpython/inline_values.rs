@@ -38,7 +38,7 @@ struct UnicodeEntry {
 /// `struct _dictvalues` of 3.13.
 #[cfg(Py_3_13)]
 #[repr(C)]
-struct Values {
+struct ValuesHeader {
     capacity: u8,
     size: u8,
     embedded: u8,
@@ -57,13 +57,13 @@ pub(super) fn layout() -> impl Iterator<Item = (&'static str, &'static str, usiz
         ("PyDictUnicodeEntry", "me_key", offset_of!(UnicodeEntry, key)),
         ("PyDictUnicodeEntry", "me_value", offset_of!(UnicodeEntry, value)),
         #[cfg(Py_3_13)]
-        ("struct _dictvalues", "capacity", offset_of!(Values, capacity)),
+        ("struct _dictvalues", "capacity", offset_of!(ValuesHeader, capacity)),
         #[cfg(Py_3_13)]
-        ("struct _dictvalues", "size", offset_of!(Values, size)),
+        ("struct _dictvalues", "size", offset_of!(ValuesHeader, size)),
         #[cfg(Py_3_13)]
-        ("struct _dictvalues", "valid", offset_of!(Values, valid)),
+        ("struct _dictvalues", "valid", offset_of!(ValuesHeader, valid)),
         #[cfg(Py_3_13)]
-        ("struct _dictvalues", "values", offset_of!(Values, values)),
+        ("struct _dictvalues", "values", offset_of!(ValuesHeader, values)),
     ]
     .into_iter()
 }
@@ -153,7 +153,7 @@ impl<'h> Object<'h> {
         // behind the structure.
         unsafe {
             let dict = *self.as_ptr().cast::<*mut ffi::PyObject>().sub(3);
-            let values = self.as_ptr().byte_offset(ty.raw().tp_basicsize).cast::<Values>();
+            let values = self.as_ptr().byte_offset(ty.raw().tp_basicsize).cast::<ValuesHeader>();
             if (*values).valid == 0 {
                 return None;
             }

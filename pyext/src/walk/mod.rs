@@ -132,25 +132,25 @@ impl Walker {
                 "asks gc.get_objects(), which is slower, and misses frozen objects: the collector's lists were not found"
             }
         };
-        let mut said = tracked.to_owned();
+        let mut description = tracked.to_owned();
         let unknown = [
             (self.interpreter.knows_thread_ids(), "threads have no ids"),
             (fits::FRAMES.holds(), "the locals of running frames are not seen"),
             (fits::INSTANCES.holds(), "attributes kept without a dict have no names"),
         ];
         for (_, what) in unknown.into_iter().filter(|(is_known, _)| !is_known) {
-            said.push_str("; ");
-            said.push_str(what);
+            description.push_str("; ");
+            description.push_str(what);
         }
         if !(fits::FRAMES.holds() && fits::INSTANCES.holds()) {
-            said.push_str(": this CPython differs from the one heapsee was built for, install heapsee for it");
+            description.push_str(": this CPython differs from the one heapsee was built for, install heapsee for it");
         }
-        said
+        description
     }
 
     /// What a copy of this process needs to walk although this thread has no GIL; see [`Walker::hold_without_gil`].
     /// `None` where it cannot be done. Not for the copy itself: takes locks.
-    pub fn without_gil(&self) -> Option<thread_state::Place> {
+    pub fn without_gil(&self) -> Option<thread_state::PresentState> {
         self.lists?;
         self.thread_state?.of_this_thread()
     }
@@ -161,7 +161,7 @@ impl Walker {
     /// # Safety
     /// This is a forked copy with one thread, that of the thread that has called [`Walker::without_gil`]; CPython's
     /// allocators have been replaced, since frame objects may have to be made.
-    pub unsafe fn hold_without_gil(&self, place: thread_state::Place) -> Moment {
+    pub unsafe fn hold_without_gil(&self, place: thread_state::PresentState) -> Moment {
         // SAFETY: the caller's promise; with a present thread state, and nobody else to run, this thread may do what
         // one with the GIL may.
         unsafe {
