@@ -1,6 +1,6 @@
 # The verbs of heapsee. Each works from a fresh clone and sets up what it needs in build/ and target/.
 PYTHON ?= python3
-VERBS = setup build test demo demo-agent bench bench-analyzer fuzz soak churn memcheck cgroup2 wheels lock lint fmt clean
+VERBS = setup build test house demo demo-agent bench bench-analyzer fuzz soak churn memcheck cgroup2 wheels lock lint fmt clean
 
 .PHONY: help $(VERBS)
 
@@ -8,6 +8,7 @@ help:
 	@echo "make setup   everything the other verbs need: virtual environments, extension, binaries"
 	@echo "make build   the two binaries: target/release/heapsee and target/release/heapsee-agent"
 	@echo "make test    all tests, on every CPython 3.9-3.15  (PYTHONS='3.11 3.13' for some, HEAPSEE_WHOLE=1)"
+	@echo "make house   import circles, long functions and files, missing docs, crates in two versions"
 	@echo "make demo    a live server, a dump, and the investigation  (OBJECTS=4000000 for the size of the story)"
 	@echo "make demo-agent  a server that leaks, a rule that fires, a dump that is in the bucket"
 	@echo "make bench   pause, walk and read against what they compete with  (OBJECTS=4000000 BYTES=3000000000 INTAKE=5000000000)"

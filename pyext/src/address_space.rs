@@ -24,7 +24,7 @@ pub fn enough_for_thread() -> io::Result<()> {
     }
 }
 
-/// Bytes that may still be mapped; `None`: no limit. To be called with forks held up (see [`crate::fork::gate`]), as the
+/// Bytes that may still be mapped; `None`: no limit. To be called with forks held up (see [`crate::gate`]), as the
 /// lock of [`crate::state`] does too: a descriptor is open for a moment.
 pub fn left() -> Option<u64> {
     Some(limit(libc::RLIMIT_AS)?.saturating_sub(used(SIZE)?))

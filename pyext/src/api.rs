@@ -14,15 +14,16 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::config::{Config, Mode, ValuesMode};
 use crate::cpython::gc::Lists;
 use crate::cpython::runtime::Signals;
 use crate::problem::Problem;
-use crate::snapshot::{self, Request, Target};
+use crate::snapshot::{self, Attendant, Request, Target};
 use crate::spare;
-use crate::state::{self, Config, Mode, ValuesMode};
-use crate::trigger::{handler, reserve};
+use crate::state;
+use crate::trigger::reserve;
 use crate::walk::{self, Walker};
-use crate::{clock, control, cpython, fork, trigger};
+use crate::{clock, control, cpython, fork, signal_action, trigger};
 
 pyo3::create_exception!(
     heapsee,
@@ -61,7 +62,7 @@ pub fn install(
         values,
         min_free,
     };
-    handler::check(signal).map_err(|problem| PyValueError::new_err(problem.0))?;
+    signal_action::check(signal).map_err(|problem| PyValueError::new_err(problem.0))?;
     prepare(py)?;
     register_with_python(py)?;
     reserve::take(py, signal);
@@ -80,7 +81,7 @@ pub fn uninstall(py: Python<'_>) {
 /// Dumps into a directory under the usual name; returns the path. `directory` counts when none is installed.
 #[pyfunction]
 pub fn dump_to_directory(py: Python<'_>, directory: PathBuf, signal: Option<i32>) -> PyResult<Option<PathBuf>> {
-    let installed = state::lock().config.clone();
+    let installed = state::lock().installed.config.clone();
     let (directory, mode) = match installed {
         Some(config) => (config.directory, config.mode),
         None => (checked_directory(directory)?, Mode::Auto),
@@ -114,12 +115,12 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     // First of all: what follows is then at least as new as the count of dumps that have ended.
     add_counts(&dict)?;
     let state = state::lock();
-    let ours = state.installed.as_ref().is_some_and(handler::is_current);
-    let config = state.config.clone();
-    let armed = config.is_some() && ours && state.watchers > 0 && !state.shutting_down;
-    let walker = state.walker;
-    let error = state.rearm_error.clone();
-    let skipped = state.around.as_ref().map(|around| around.type_names()).unwrap_or_default();
+    let ours = state.installed.handler.as_ref().is_some_and(signal_action::is_current);
+    let config = state.installed.config.clone();
+    let armed = config.is_some() && ours && state.installed.watchers > 0 && !state.shutting_down;
+    let walker = state.dumps.walker;
+    let error = state.forks.rearm_error.clone();
+    let skipped = state.dumps.around.as_ref().map(|around| around.type_names()).unwrap_or_default();
     drop(state);
     dict.set_item("installed", config.is_some())?;
     dict.set_item("armed", armed)?;
@@ -184,7 +185,7 @@ pub fn reachable<'py>(object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
 #[pyfunction]
 pub fn dump_reachable(py: Python<'_>, fd: RawFd, starts: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
     prepare(py)?;
-    let Some(walker) = state::lock().walker else { return Ok(()) };
+    let Some(walker) = state::lock().dumps.walker else { return Ok(()) };
     let fd = checked_descriptor(fd)?;
     // SAFETY: the caller has the file open for as long as this call takes.
     let mut file = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned().map(File::from)?;
@@ -200,7 +201,7 @@ pub fn layout() -> Vec<(&'static str, &'static str, usize)> {
 /// Has this process walk as on a CPython that nobody has seen yet, for the tests. To be called before anything else.
 #[pyfunction(name = "_forget_layouts")]
 pub fn forget_layouts() {
-    cpython::layout::FORGOTTEN.store(true, Relaxed);
+    cpython::fits::FORGOTTEN.store(true, Relaxed);
 }
 
 /// Addresses of the objects in the collector's lists, list by list; `None` where no known layout fits. For the tests: they
@@ -210,10 +211,16 @@ pub fn forget_layouts() {
 pub fn collector_lists(py: Python<'_>, young: Option<usize>, frozen: usize) -> Option<Vec<Vec<usize>>> {
     let lists = match young {
         // SAFETY: a test's word; no other caller exists. Nobody changes the lists while this thread has the GIL.
-        Some(young) => unsafe { Lists::at(young, frozen) },
+        Some(young) => unsafe { Lists::at(young, Some(frozen)) },
         None => Lists::find(py),
     };
     lists.map(|lists| lists.addresses().into())
+}
+
+/// Makes a walker that nobody gets, for the test that this leaves no trace in the interpreter.
+#[pyfunction(name = "_make_walker")]
+pub fn make_walker(py: Python<'_>) -> PyResult<()> {
+    Walker::new(py).map(drop)
 }
 
 /// The interpreter is going (`atexit`).
@@ -248,17 +255,17 @@ fn dump(py: Python<'_>, target: Target, mode: Mode, signal: Option<i32>) -> PyRe
         values,
         min_free,
     };
-    py.detach(|| snapshot::take(request)).map_err(|Problem(text)| DumpError::new_err(text))
+    py.detach(|| snapshot::take(request, Attendant::NONE)).map_err(|Problem(text)| DumpError::new_err(text))
 }
 
 /// What becomes of values, and how much is to stay free on the disk: as installed, if anything is.
 fn installed_values_and_min_free() -> (ValuesMode, u64) {
     let state = state::lock();
-    state.config.as_ref().map_or((ValuesMode::Full, MIN_FREE), |config| (config.values, config.min_free))
+    state.installed.config.as_ref().map_or((ValuesMode::Full, MIN_FREE), |config| (config.values, config.min_free))
 }
 
 fn installed_mode() -> Mode {
-    state::lock().config.as_ref().map_or(Mode::Auto, |config| config.mode)
+    state::lock().installed.config.as_ref().map_or(Mode::Auto, |config| config.mode)
 }
 
 /// Makes what needs the GIL and a living interpreter: the walker, and what is known of Python.
@@ -266,26 +273,27 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
     let signals = Signals::find(py);
     {
         let mut state = state::lock();
-        state.signals = state.signals.or(signals);
+        state.installed.signals = state.installed.signals.or(signals);
     }
-    if state::lock().walker.is_some() {
+    if state::lock().dumps.walker.is_some() {
         return Ok(());
     }
     spare::set_aside()?;
-    let walker = Walker::new(py)?;
+    let mut walker = Walker::new(py)?;
+    walker.settle(py);
     let sys = py.import("sys")?;
     let path: Vec<String> = sys.getattr("path")?.try_iter()?.filter_map(|entry| entry.ok()?.extract().ok()).collect();
     let version = py.version_info();
-    let mut state = state::lock();
-    state.interpreter.version = format!("{}.{}.{}", version.major, version.minor, version.patch);
-    state.interpreter.build = sys.getattr("version")?.extract()?;
-    state.interpreter.path = path.into_iter().map(PathBuf::from).filter(|path| path.is_absolute()).collect();
+    let dumps = &mut state::lock().dumps;
+    dumps.interpreter.version = format!("{}.{}.{}", version.major, version.minor, version.patch);
+    dumps.interpreter.build = sys.getattr("version")?.extract()?;
+    dumps.interpreter.path = path.into_iter().map(PathBuf::from).filter(|path| path.is_absolute()).collect();
     // Lives as long as the process, as the interpreter does.
-    state.walker.get_or_insert_with(|| Box::leak(Box::new(walker)));
+    dumps.walker.get_or_insert_with(|| Box::leak(Box::new(walker)));
     Ok(())
 }
 
-/// Asks to be told of forks and of the interpreter's end; once, for neither can be taken back.
+/// Has Python report forks and the end of the interpreter; once, because neither can be taken back.
 fn register_with_python(py: Python<'_>) -> PyResult<()> {
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.swap(true, Relaxed) {

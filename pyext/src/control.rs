@@ -13,8 +13,8 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod, fstat};
 
+use crate::config::Config;
 use crate::process_info;
-use crate::state::{Config, State};
 
 static PAGE: AtomicPtr<ControlPage> = AtomicPtr::new(ptr::null_mut());
 static MEMFD: AtomicI32 = AtomicI32::new(-1);
@@ -27,11 +27,11 @@ pub fn page() -> Option<&'static ControlPage> {
     unsafe { PAGE.load(Acquire).as_ref() }
 }
 
-/// The page; makes it at the first call.
+/// The page; makes it at the first call, for a `python` of that version and what is installed.
 ///
 /// # Errors
 /// No memory or no file descriptor to be had.
-pub fn ensure(state: &State) -> io::Result<&'static ControlPage> {
+pub fn ensure(python: &str, config: Option<&Config>) -> io::Result<&'static ControlPage> {
     if let Some(page) = page() {
         return Ok(page);
     }
@@ -39,7 +39,7 @@ pub fn ensure(state: &State) -> io::Result<&'static ControlPage> {
     note(memfd);
     // SAFETY: a fresh mapping as `page` wants it.
     let page = unsafe { &*mapping };
-    fill(page, state);
+    fill(page, python, config);
     PAGE.store(mapping, Release);
     Ok(page)
 }
@@ -48,7 +48,7 @@ pub fn ensure(state: &State) -> io::Result<&'static ControlPage> {
 ///
 /// # Errors
 /// When no memfd is to be had: the child's page is then one that the outside cannot see.
-pub fn renew(state: &State) -> io::Result<()> {
+pub fn renew(python: &str, config: Option<&Config>) -> io::Result<()> {
     let old = PAGE.load(Acquire);
     if old.is_null() {
         return Ok(());
@@ -64,7 +64,7 @@ pub fn renew(state: &State) -> io::Result<()> {
     }
     // SAFETY: a fresh mapping as `page` wants it.
     let page = unsafe { &*mapping };
-    fill(page, state);
+    fill(page, python, config);
     page.expected_objects.store(expected, Relaxed);
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     // SAFETY: moves our fresh page onto our old one, both of PAGE_SIZE, in one step; nothing else is there.
@@ -122,12 +122,12 @@ fn close_memfd() {
     MEMFD.store(-1, Relaxed);
 }
 
-fn fill(page: &ControlPage, state: &State) {
+fn fill(page: &ControlPage, python: &str, config: Option<&Config>) {
     page.version.store(VERSION, Relaxed);
     page.pid.store(std::process::id(), Relaxed);
     page.start_time.store(process_info::start_time("self").unwrap_or(0), Relaxed);
-    page.python.set(&state.interpreter.version);
+    page.python.set(python);
     page.heapsee.set(env!("CARGO_PKG_VERSION"));
-    show_config(page, state.config.as_ref());
+    show_config(page, config);
     page.magic.store(MAGIC, Release);
 }

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use heapsee_format::meta::Distribution;
 
 use crate::state::Distributions;
-use crate::{fork, state};
+use crate::{gate, state};
 
 /// All distributions on `path` (`sys.path`), by module; an earlier directory wins, as it does for imports.
 pub fn known(path: &[PathBuf]) -> Arc<Distributions> {
-    if let Some(known) = &state::lock().distributions {
+    if let Some(known) = &state::lock().dumps.distributions {
         return known.clone();
     }
     let mut found = Distributions::new();
@@ -24,7 +24,7 @@ pub fn known(path: &[PathBuf]) -> Arc<Distributions> {
         scan(directory, &mut found);
     }
     let found = Arc::new(found);
-    state::lock().distributions = Some(found.clone());
+    state::lock().dumps.distributions = Some(found.clone());
     found
 }
 
@@ -38,7 +38,7 @@ fn scan(directory: &Path, found: &mut Distributions) {
 }
 
 fn dist_infos(directory: &Path) -> Vec<PathBuf> {
-    let _gate = fork::gate();
+    let _gate = gate::hold();
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "dist-info")).collect()
@@ -46,7 +46,7 @@ fn dist_infos(directory: &Path) -> Vec<PathBuf> {
 
 /// `METADATA` is a mail header and then a text, often long: only the header is read.
 fn read_metadata(info: &Path) -> Option<Distribution> {
-    let _gate = fork::gate();
+    let _gate = gate::hold();
     let mut distribution = Distribution::default();
     for line in BufReader::new(fs::File::open(info.join("METADATA")).ok()?).lines() {
         let line = line.ok()?;
@@ -63,10 +63,10 @@ fn read_metadata(info: &Path) -> Option<Distribution> {
 
 /// From `RECORD`, the list of files; or, without one, what `top_level.txt` names.
 fn modules(info: &Path) -> BTreeSet<String> {
-    if let Ok(record) = fork::read_text(info.join("RECORD")) {
+    if let Ok(record) = gate::read_text(info.join("RECORD")) {
         return record.lines().filter_map(recorded_module).collect();
     }
-    let named = fork::read_text(info.join("top_level.txt")).unwrap_or_default();
+    let named = gate::read_text(info.join("top_level.txt")).unwrap_or_default();
     named.lines().map(str::trim).filter(|name| is_module(name)).map(str::to_owned).collect()
 }
 

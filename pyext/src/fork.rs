@@ -1,40 +1,17 @@
 //! Forks of the worker that are not ours: `os.fork`, multiprocessing, a pre-forking server's, in Python or in C.
 //!
 //! A fork copies the memory and one thread: our watcher is gone in the child, our locks are as they were, the control
-//! page is the parent's. `pthread_atfork` is told of every `fork(3)`, also of those Python knows nothing of (uWSGI's).
+//! page is the parent's. `pthread_atfork` sees every `fork(3)`, also those that Python does not see (uWSGI's).
 //! The handlers hold our locks over the fork, so that the child finds what they guard whole, and then re-arm the child.
 //! Raw `clone`, as our own snapshot uses it, and `vfork` do not come here.
 
 use std::cell::UnsafeCell;
-use std::fs;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{MutexGuard, OnceLock};
 
+use crate::gate;
 use crate::state::{self, State};
-use crate::trigger;
-
-static GATE: Mutex<()> = Mutex::new(());
-
-/// Holds forks up while a file is open for a moment: the child would keep its descriptor for ever.
-///
-/// Keep it short. Taken before the lock of [`state`], never after, and never while waiting for the GIL.
-pub fn gate() -> MutexGuard<'static, ()> {
-    GATE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Reads a whole file behind the gate.
-pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    let _gate = gate();
-    fs::read(path)
-}
-
-/// Reads a whole text behind the gate; what is not UTF-8 is replaced.
-pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
-    read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-}
 
 type Guards = (MutexGuard<'static, ()>, MutexGuard<'static, State>);
 
@@ -49,13 +26,17 @@ static HELD: Held = Held(UnsafeCell::new(None));
 /// The thread that is inside Python's own fork (0: none); see [`python_fork_begins`].
 static PYTHON_FORK: AtomicI32 = AtomicI32::new(0);
 
-/// Has every later fork re-arm its child. Does something once only: there is no taking it back.
-pub fn watch_forks() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+/// What arms a forked child: see [`watch_forks`].
+static REARM: OnceLock<fn(&mut State)> = OnceLock::new();
+
+/// Has every later fork call `rearm` in its child, with everything locked, while the child has one thread. Does something
+/// once only: there is no taking it back.
+pub fn watch_forks(rearm: fn(&mut State)) {
+    REARM.get_or_init(|| {
         // SAFETY: the three functions are of the wanted signature, never unwind, and stay loaded: CPython never
         // unloads an extension module.
         unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) };
+        rearm
     });
 }
 
@@ -68,7 +49,7 @@ pub fn python_fork_begins() {
 /// Python's fork is over, in the parent or in the child.
 pub fn python_fork_is_over() {
     PYTHON_FORK.store(0, Relaxed);
-    state::lock().python_ready = true;
+    state::lock().forks.python_ready = true;
     state::notify();
 }
 
@@ -78,8 +59,8 @@ fn thread_id() -> i32 {
 }
 
 extern "C" fn prepare() {
-    let mut guards = (gate(), state::lock());
-    guards.1.python_forks = PYTHON_FORK.load(Relaxed) == thread_id();
+    let mut guards = (gate::hold(), state::lock());
+    guards.1.forks.by_python = PYTHON_FORK.load(Relaxed) == thread_id();
     // SAFETY: both locks are held: nobody else is between prepare and in_parent.
     unsafe { *HELD.0.get() = Some(guards) };
 }
@@ -94,8 +75,10 @@ extern "C" fn in_child() {
     let guards = unsafe { (*HELD.0.get()).take() };
     if let Some((_gate, mut state)) = guards {
         // A fork by Python has its interpreter repaired after this handler; a fork in C does not tell it anything.
-        state.python_ready = !state.python_forks;
+        state.forks.python_ready = !state.forks.by_python;
         // Whatever goes wrong, the application's child must go on; it is then not armed, and says so.
-        let _ = catch_unwind(AssertUnwindSafe(|| trigger::rearm_in_child(&mut state)));
+        if let Some(rearm) = REARM.get() {
+            let _ = catch_unwind(AssertUnwindSafe(|| rearm(&mut state)));
+        }
     }
 }

@@ -6,7 +6,7 @@ use heapsee_format::cgroup::{self, MemoryGroup};
 use heapsee_format::meta;
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::{clock, fork, server};
+use crate::{clock, gate, server};
 
 /// The machine.
 pub fn host() -> meta::Host {
@@ -41,12 +41,12 @@ pub fn process() -> meta::Process {
 /// This process's memory and its cgroup's.
 pub fn memory() -> meta::Memory {
     let group = cgroup();
-    let read: cgroup::Read = |path| fork::read_text(path);
+    let read: cgroup::Read = |path| gate::read_text(path);
     let (cgroup_limit, cgroup_usage) = match group.tightest(read) {
         Some(found) => (Some(found.limit), Some(found.used)),
         None => (None, group.used(read)),
     };
-    let status = fork::read_text("/proc/self/status").unwrap_or_default();
+    let status = gate::read_text("/proc/self/status").unwrap_or_default();
     meta::Memory {
         rss: resident().unwrap_or(0),
         rss_anonymous: kilobytes(&status, "RssAnon:"),
@@ -61,7 +61,7 @@ pub fn memory() -> meta::Memory {
 
 /// Bytes that the machine can still give (`MemAvailable`).
 pub fn available_memory() -> Option<u64> {
-    let text = fork::read_text("/proc/meminfo").ok()?;
+    let text = gate::read_text("/proc/meminfo").ok()?;
     kilobytes(&text, "MemAvailable:")
 }
 
@@ -84,27 +84,27 @@ fn parse_start_time(stat: &[u8]) -> Option<u64> {
 }
 
 fn started_at(ticks: u64) -> Option<u64> {
-    let text = fork::read_text("/proc/stat").ok()?;
+    let text = gate::read_text("/proc/stat").ok()?;
     let boot: u64 = text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
     let hertz = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok().filter(|&hertz| hertz > 0)?;
     Some(boot * 1_000_000_000 + (ticks / hertz) * 1_000_000_000 + (ticks % hertz) * 1_000_000_000 / hertz)
 }
 
 fn resident() -> Option<u64> {
-    let text = fork::read_text("/proc/self/statm").ok()?;
+    let text = gate::read_text("/proc/self/statm").ok()?;
     let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
     let page = u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()?;
     Some(pages * page)
 }
 
 fn command_line_of(pid: &str) -> Vec<String> {
-    let bytes = fork::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let bytes = gate::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let text = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     text.split(|&byte| byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
 }
 
 fn namespace_pids() -> Vec<u32> {
-    let status = fork::read_text("/proc/self/status").unwrap_or_default();
+    let status = gate::read_text("/proc/self/status").unwrap_or_default();
     let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     pids.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
@@ -125,5 +125,5 @@ fn container_id(cgroup: &str) -> Option<String> {
 }
 
 fn cgroup() -> MemoryGroup {
-    MemoryGroup::parse(&fork::read_text("/proc/self/cgroup").unwrap_or_default())
+    MemoryGroup::parse(&gate::read_text("/proc/self/cgroup").unwrap_or_default())
 }

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use crate::directory::{Directory, Temporary};
 use crate::problem::Problem;
-use crate::{clock, fork, sidecar};
+use crate::{clock, gate, sidecar};
 
 /// How many names to try before giving up: each a microsecond later.
 const NAMES: usize = 1000;
@@ -74,7 +74,7 @@ impl Output {
         self.temporary.file()
     }
 
-    /// `error` on this file, told as a problem.
+    /// `error` on this file, described as a problem.
     pub fn problem(&self, doing: &str, error: &io::Error) -> Problem {
         match &self.place {
             Place::Directory(directory) => Problem::io(&format!("{doing} the dump in"), directory.path(), error),
@@ -118,7 +118,7 @@ pub fn has_named(path: &Path, inode: u64) -> bool {
     // A file system may know no inodes.
     let named = inode != 0 && path.symlink_metadata().is_ok_and(|found| found.ino() == inode);
     if named && let Some(parent) = path.parent() {
-        let _gate = fork::gate();
+        let _gate = gate::hold();
         // The writer's own attempt would have failed as well, with the files there.
         let _ = Directory::open(parent, 0).and_then(|directory| directory.sync());
     }

@@ -24,6 +24,7 @@ from environments import (
     worker_environment,
 )
 from extension import TESTED
+from house import house
 from installed import build_wheels
 from machine import announce, survey
 from memcheck import check_memory, has_valgrind
@@ -189,6 +190,7 @@ VERBS: dict[str, Callable[[], object]] = {
     "setup": setup,
     "build": build_release,
     "test": test,
+    "house": house,
     "demo": demo,
     "demo-agent": demo_agent,
     "bench": bench,

@@ -1,33 +1,27 @@
-//! `objimpl.h`: keeping the collector from running while a heap is looked at. Does not know its lists (see [`super::gc`]).
+//! `objimpl.h`: keeping the collector from running while a heap is looked at.
 
-#[cfg(Py_3_10)]
-use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// The collector's switches. None of them runs Python code, whatever the `gc` module's names stand for by now.
+use super::gc::Lists;
+use switch::{Before, Switch};
+
+/// The collector's switch. It runs no Python code, whatever the `gc` module's names stand for by now.
 #[derive(Clone, Copy)]
-pub struct Collector {
-    #[cfg(not(Py_3_10))]
-    functions: functions::Functions,
-}
+pub struct Collector(Switch);
 
 /// Keeps the collector off while it lives.
 pub struct CollectorOff {
-    collector: Collector,
-    was_on: bool,
+    switch: Switch,
+    before: Before,
 }
 
 impl Collector {
-    /// Finds the switches.
+    /// Finds the switch. Nothing is made or imported where the collector's lists are known.
     ///
     /// # Errors
     /// A `gc` module that is not CPython's.
-    #[cfg_attr(Py_3_10, expect(clippy::unnecessary_wraps, reason = "3.9 has to look for them"))]
-    pub fn new(_py: Python<'_>) -> PyResult<Collector> {
-        Ok(Collector {
-            #[cfg(not(Py_3_10))]
-            functions: functions::Functions::find(_py)?,
-        })
+    pub fn new(py: Python<'_>, lists: Option<&Lists>) -> PyResult<Collector> {
+        Switch::find(py, lists).map(Collector)
     }
 
     /// Switches the collector off, until the guard is dropped.
@@ -36,60 +30,138 @@ impl Collector {
     /// Until then this thread may use the interpreter: it holds the GIL, or this is a forked copy with one thread.
     pub unsafe fn off(self) -> CollectorOff {
         // SAFETY: the caller's promise.
-        let was_on = unsafe { self.disable() };
-        CollectorOff { collector: self, was_on }
-    }
-
-    /// Returns whether it was on.
-    #[cfg(Py_3_10)]
-    unsafe fn disable(self) -> bool {
-        // SAFETY: the caller may use the interpreter.
-        unsafe { ffi::PyGC_Disable() != 0 }
-    }
-
-    #[cfg(Py_3_10)]
-    unsafe fn enable(self) {
-        // SAFETY: the caller may use the interpreter.
-        unsafe { ffi::PyGC_Enable() };
-    }
-
-    #[cfg(not(Py_3_10))]
-    unsafe fn disable(self) -> bool {
-        // SAFETY: the caller may use the interpreter.
-        unsafe {
-            let was_on = self.functions.is_enabled.call();
-            self.functions.disable.call();
-            was_on
-        }
-    }
-
-    #[cfg(not(Py_3_10))]
-    unsafe fn enable(self) {
-        // SAFETY: the caller may use the interpreter.
-        unsafe { self.functions.enable.call() };
+        CollectorOff { switch: self.0, before: unsafe { self.0.off() } }
     }
 }
 
 impl Drop for CollectorOff {
     fn drop(&mut self) {
-        if self.was_on {
-            // SAFETY: whoever made the guard has promised that the interpreter may be used while it lives.
-            unsafe { self.collector.enable() };
+        // SAFETY: whoever made the guard has promised that the interpreter may be used while it lives.
+        unsafe { self.switch.back(self.before) };
+    }
+}
+
+/// From 3.10 on, CPython has functions for it.
+#[cfg(Py_3_10)]
+mod switch {
+    use pyo3::ffi;
+    use pyo3::prelude::*;
+
+    use super::Lists;
+
+    /// Nothing has to be found.
+    #[derive(Clone, Copy)]
+    pub struct Switch;
+
+    /// Whether the collector was on.
+    #[derive(Clone, Copy)]
+    pub struct Before(bool);
+
+    impl Switch {
+        /// There is nothing to be found.
+        #[expect(clippy::unnecessary_wraps, reason = "3.9 has to look for it")]
+        pub fn find(_py: Python<'_>, _lists: Option<&Lists>) -> PyResult<Switch> {
+            Ok(Switch)
+        }
+
+        /// Switches it off.
+        ///
+        /// # Safety
+        /// This thread may use the interpreter.
+        pub unsafe fn off(self) -> Before {
+            // SAFETY: the caller's promise.
+            Before(unsafe { ffi::PyGC_Disable() != 0 })
+        }
+
+        /// Has it as it was before.
+        ///
+        /// # Safety
+        /// This thread may use the interpreter.
+        pub unsafe fn back(self, Before(was_on): Before) {
+            if was_on {
+                // SAFETY: the caller's promise.
+                unsafe { ffi::PyGC_Enable() };
+            }
         }
     }
 }
 
-/// What 3.9 has no C API for: the functions behind `gc.disable`, `gc.enable`, `gc.isenabled`, from the definition of
-/// the module, which nobody replaces.
+/// What 3.9 has no C API for.
 #[cfg(not(Py_3_10))]
-mod functions {
+mod switch {
     use std::ffi::CStr;
 
     use pyo3::exceptions::PyRuntimeError;
     use pyo3::ffi;
     use pyo3::prelude::*;
 
-    /// The three functions.
+    use super::Lists;
+
+    /// How the collector is switched off.
+    #[derive(Clone, Copy)]
+    pub enum Switch {
+        /// By the threshold of its first generation, at this address: at 0 it does not begin.
+        Threshold(usize),
+        /// By functions, where nobody knows where that is.
+        Functions(Functions),
+    }
+
+    /// What was before the collector was switched off.
+    #[derive(Clone, Copy)]
+    pub enum Before {
+        /// The threshold.
+        Threshold(i32),
+        /// Whether the collector was on.
+        On(bool),
+    }
+
+    impl Switch {
+        /// Finds the better way that there is.
+        pub fn find(py: Python<'_>, lists: Option<&Lists>) -> PyResult<Switch> {
+            Ok(match lists {
+                Some(lists) => Switch::Threshold(lists.threshold()),
+                None => Switch::Functions(Functions::find(py)?),
+            })
+        }
+
+        /// Switches it off.
+        ///
+        /// # Safety
+        /// This thread may use the interpreter.
+        pub unsafe fn off(self) -> Before {
+            // SAFETY: the caller's promise; the collector's state lives as long as the interpreter.
+            unsafe {
+                match self {
+                    Switch::Threshold(at) => Before::Threshold((at as *mut i32).replace(0)),
+                    Switch::Functions(functions) => {
+                        let was_on = functions.is_enabled.call();
+                        functions.disable.call();
+                        Before::On(was_on)
+                    }
+                }
+            }
+        }
+
+        /// Has it as it was before.
+        ///
+        /// # Safety
+        /// This thread may use the interpreter.
+        pub unsafe fn back(self, before: Before) {
+            // SAFETY: as in `off`, which has given `before`.
+            unsafe {
+                match (self, before) {
+                    (Switch::Threshold(at), Before::Threshold(threshold)) => (at as *mut i32).write(threshold),
+                    (Switch::Functions(functions), Before::On(true)) => {
+                        functions.enable.call();
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The functions behind `gc.disable`, `gc.enable`, `gc.isenabled`, from the definition of the module, which nobody
+    /// replaces.
     #[derive(Clone, Copy)]
     pub struct Functions {
         pub disable: Function,
@@ -102,6 +174,7 @@ mod functions {
     pub struct Function(ffi::PyCFunction);
 
     impl Functions {
+        /// Finds them.
         pub fn find(py: Python<'_>) -> PyResult<Functions> {
             let gc = py.import("gc")?;
             // SAFETY: a module; its definition is static and ends with an entry without a name.

@@ -5,107 +5,147 @@
 //! leaves out the locals. Whoever dumps the frames of running threads wants them all the same.
 
 use std::ffi::CStr;
+use std::mem::offset_of;
 
 use pyo3::ffi;
 
-use super::{Object, layout};
+use super::{Object, fits};
 
 /// `PyCodeObject`, up to the last field that is read here.
 #[cfg(not(Py_3_11))]
 #[repr(C)]
-pub(super) struct Code {
+struct Code {
     base: ffi::PyObject,
     counts: [i32; 7],
-    pub(super) code_to_cellvars: [*mut ffi::PyObject; 6],
+    code_to_cellvars: [*mut ffi::PyObject; 6],
     cell2arg: *mut isize,
-    pub(super) filename: *mut ffi::PyObject,
-    pub(super) name: *mut ffi::PyObject,
+    filename: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
 }
 
 /// `PyCodeObject`, up to the last field that is read here.
 #[cfg(Py_3_11)]
 #[repr(C)]
-pub(super) struct Code {
+struct Code {
     base: ffi::PyVarObject,
-    pub(super) consts_names_exceptiontable: [*mut ffi::PyObject; 3],
+    consts_names_exceptiontable: [*mut ffi::PyObject; 3],
     flags: i32,
     #[cfg(not(Py_3_12))]
     warmup_and_linearray_entry_size: [i16; 2],
     argcount_to_firstlineno: [i32; 5],
-    pub(super) nlocalsplus: i32,
+    nlocalsplus: i32,
     #[cfg(not(Py_3_12))]
     nlocals_to_nfreevars: [i32; 4],
     #[cfg(Py_3_12)]
     framesize_to_version: [i32; 5],
-    pub(super) localsplusnames_kinds: [*mut ffi::PyObject; 2],
-    pub(super) filename: *mut ffi::PyObject,
-    pub(super) name: *mut ffi::PyObject,
+    localsplusnames_kinds: [*mut ffi::PyObject; 2],
+    filename: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
 }
 
 /// `struct _frame`, up to the frame's data.
 #[cfg(Py_3_11)]
 #[repr(C)]
-pub(super) struct FrameObject {
+struct FrameObject {
     base: ffi::PyObject,
     back: *mut ffi::PyObject,
-    pub(super) frame: *const InterpreterFrame,
+    frame: *const InterpreterFrame,
 }
 
 /// `_PyInterpreterFrame` of 3.11.
 #[cfg(all(Py_3_11, not(Py_3_12)))]
 #[repr(C)]
-pub(super) struct InterpreterFrame {
-    pub(super) func: *mut ffi::PyObject,
+struct InterpreterFrame {
+    func: *mut ffi::PyObject,
     globals_builtins: [*mut ffi::PyObject; 2],
-    pub(super) locals: *mut ffi::PyObject,
-    pub(super) code: *mut ffi::PyObject,
-    pub(super) frame_obj: *mut ffi::PyObject,
+    locals: *mut ffi::PyObject,
+    code: *mut ffi::PyObject,
+    frame_obj: *mut ffi::PyObject,
     previous_and_instr: [usize; 2],
-    pub(super) stacktop: i32,
+    stacktop: i32,
     is_entry: bool,
-    pub(super) owner: u8,
-    pub(super) localsplus: [*mut ffi::PyObject; 0],
+    owner: u8,
+    localsplus: [*mut ffi::PyObject; 0],
 }
 
 /// `_PyInterpreterFrame` of 3.12 and 3.13 (which calls `code` `f_executable`).
 #[cfg(all(Py_3_12, not(Py_3_14)))]
 #[repr(C)]
-pub(super) struct InterpreterFrame {
-    pub(super) code: *mut ffi::PyObject,
+struct InterpreterFrame {
+    code: *mut ffi::PyObject,
     previous: usize,
-    pub(super) func: *mut ffi::PyObject,
+    func: *mut ffi::PyObject,
     globals_builtins: [*mut ffi::PyObject; 2],
-    pub(super) locals: *mut ffi::PyObject,
-    pub(super) frame_obj: *mut ffi::PyObject,
+    locals: *mut ffi::PyObject,
+    frame_obj: *mut ffi::PyObject,
     instr: usize,
-    pub(super) stacktop: i32,
+    stacktop: i32,
     return_offset: u16,
-    pub(super) owner: u8,
-    pub(super) localsplus: [*mut ffi::PyObject; 0],
+    owner: u8,
+    localsplus: [*mut ffi::PyObject; 0],
 }
 
 /// `_PyInterpreterFrame` of 3.14: references on the stack are tagged in their low bits.
 #[cfg(Py_3_14)]
 #[repr(C)]
-pub(super) struct InterpreterFrame {
-    pub(super) code: *mut ffi::PyObject,
+struct InterpreterFrame {
+    code: *mut ffi::PyObject,
     previous: usize,
-    pub(super) func: *mut ffi::PyObject,
+    func: *mut ffi::PyObject,
     globals_builtins: [*mut ffi::PyObject; 2],
-    pub(super) locals: *mut ffi::PyObject,
-    pub(super) frame_obj: *mut ffi::PyObject,
+    locals: *mut ffi::PyObject,
+    frame_obj: *mut ffi::PyObject,
     instr: usize,
-    pub(super) stackpointer: *const *mut ffi::PyObject,
+    stackpointer: *const *mut ffi::PyObject,
     return_offset: u16,
-    pub(super) owner: u8,
+    owner: u8,
     visited: u8,
-    pub(super) localsplus: [*mut ffi::PyObject; 0],
+    localsplus: [*mut ffi::PyObject; 0],
 }
 
 /// `FRAME_OWNED_BY_FRAME_OBJECT`: the call has ended, its state has moved into the frame object, whose own traverse
 /// visits it.
 #[cfg(Py_3_11)]
 const OWNED_BY_FRAME_OBJECT: u8 = 2;
+
+/// The structures above for [`super::layout`].
+pub(super) fn layout() -> impl Iterator<Item = (&'static str, &'static str, usize)> {
+    [
+        ("PyCodeObject", "co_filename", offset_of!(Code, filename)),
+        ("PyCodeObject", "co_name", offset_of!(Code, name)),
+        #[cfg(not(Py_3_11))]
+        ("PyCodeObject", "co_code", offset_of!(Code, code_to_cellvars)),
+        #[cfg(Py_3_11)]
+        ("PyCodeObject", "co_consts", offset_of!(Code, consts_names_exceptiontable)),
+        #[cfg(Py_3_11)]
+        ("PyCodeObject", "co_localsplusnames", offset_of!(Code, localsplusnames_kinds)),
+        #[cfg(Py_3_11)]
+        ("PyCodeObject", "co_nlocalsplus", offset_of!(Code, nlocalsplus)),
+        #[cfg(Py_3_11)]
+        ("struct _frame", "f_frame", offset_of!(FrameObject, frame)),
+        #[cfg(Py_3_11)]
+        ("_PyInterpreterFrame", "f_locals", offset_of!(InterpreterFrame, locals)),
+        #[cfg(Py_3_11)]
+        ("_PyInterpreterFrame", "frame_obj", offset_of!(InterpreterFrame, frame_obj)),
+        #[cfg(Py_3_11)]
+        ("_PyInterpreterFrame", "owner", offset_of!(InterpreterFrame, owner)),
+        #[cfg(Py_3_11)]
+        ("_PyInterpreterFrame", "localsplus", offset_of!(InterpreterFrame, localsplus)),
+        #[cfg(all(Py_3_11, not(Py_3_12)))]
+        ("_PyInterpreterFrame", "f_func", offset_of!(InterpreterFrame, func)),
+        #[cfg(Py_3_12)]
+        ("_PyInterpreterFrame", "f_funcobj", offset_of!(InterpreterFrame, func)),
+        #[cfg(all(Py_3_11, not(Py_3_13)))]
+        ("_PyInterpreterFrame", "f_code", offset_of!(InterpreterFrame, code)),
+        #[cfg(Py_3_13)]
+        ("_PyInterpreterFrame", "f_executable", offset_of!(InterpreterFrame, code)),
+        #[cfg(all(Py_3_11, not(Py_3_14)))]
+        ("_PyInterpreterFrame", "stacktop", offset_of!(InterpreterFrame, stacktop)),
+        #[cfg(Py_3_14)]
+        ("_PyInterpreterFrame", "stackpointer", offset_of!(InterpreterFrame, stackpointer)),
+    ]
+    .into_iter()
+}
 
 impl<'h> Object<'h> {
     /// The code a frame object runs.
@@ -126,7 +166,7 @@ impl<'h> Object<'h> {
 
     /// `co_filename` of a code object.
     pub fn code_filename(self) -> Option<Object<'h>> {
-        if !layout::FRAMES.holds() {
+        if !fits::FRAMES.holds() {
             return self.code_attribute(c"co_filename");
         }
         // SAFETY: callers ask only what `frame_code` gave.
@@ -136,7 +176,7 @@ impl<'h> Object<'h> {
     /// The names that a code object uses: of variables, attributes, what it imports.
     pub fn code_identifiers(self) -> impl Iterator<Item = Object<'h>> {
         // SAFETY: callers ask only code objects, which keep their tuples alive.
-        let tuples = layout::FRAMES.holds().then(|| unsafe {
+        let tuples = fits::FRAMES.holds().then(|| unsafe {
             let code = self.as_ptr().cast::<Code>();
             #[cfg(not(Py_3_11))]
             let [_, _, names, locals, free, cells] = (*code).code_to_cellvars;
@@ -156,7 +196,7 @@ impl<'h> Object<'h> {
     /// `co_consts` of a code object.
     pub fn code_constants(self) -> impl Iterator<Item = Object<'h>> {
         // SAFETY: as above.
-        let constants = layout::FRAMES.holds().then(|| unsafe {
+        let constants = fits::FRAMES.holds().then(|| unsafe {
             let code = self.as_ptr().cast::<Code>();
             #[cfg(not(Py_3_11))]
             let [_, constants, ..] = (*code).code_to_cellvars;
@@ -169,7 +209,7 @@ impl<'h> Object<'h> {
 
     /// `co_name` of a code object.
     pub fn code_name(self) -> Option<Object<'h>> {
-        if layout::FRAMES.holds() { self.raw_code_name() } else { self.code_attribute(c"co_name") }
+        if fits::FRAMES.holds() { self.raw_code_name() } else { self.code_attribute(c"co_name") }
     }
 
     fn raw_code_name(self) -> Option<Object<'h>> {
@@ -198,7 +238,7 @@ impl<'h> Object<'h> {
 /// Values on the evaluation stack are added where the frame says how many there are (it does while it calls Python).
 #[cfg(Py_3_11)]
 pub fn running_referents<'h>(frame_object: Object<'h>, found: &mut Vec<Object<'h>>) {
-    if !layout::FRAMES.holds() {
+    if !fits::FRAMES.holds() {
         return;
     }
     // SAFETY: the caller's object is a frame object of a thread's stack: its call's state is live and as laid out

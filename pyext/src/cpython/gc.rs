@@ -2,16 +2,15 @@
 //!
 //! A tracked object has a header of two words before it, which links it into the list of its generation. The lists'
 //! heads lie in the interpreter's state, at an offset that differs between versions and builds. It need not be known:
-//! a newly tracked object is the last of the young list, so its next is that list's head, and the others follow at
-//! distances that are one of two.
+//! four heads that stand at distances which are one of two, each linked from both sides, are found by looking. Nothing is
+//! made for that, and nothing imported: it can be done in a copy of a process that knows nothing of heapsee.
 
 use std::mem::offset_of;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
-use super::peek;
+use super::peek::{self, Seen};
 use super::{Object, StillHeap};
 
 /// `PyGC_Head`. The low two bits of both words are the collector's flags.
@@ -63,6 +62,9 @@ pub(super) fn layout() -> impl Iterator<Item = (&'static str, &'static str, usiz
 const FLAGS: usize = 3;
 const HEAD_SIZE: usize = size_of::<Head>();
 
+/// How far into the interpreter's state its collector is looked for.
+const REACH: usize = 1 << 16;
+
 /// Where the lists of an interpreter begin: three generations and the permanent one (`gc.freeze()`).
 #[derive(Clone, Copy, Debug)]
 pub struct Lists {
@@ -70,24 +72,30 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Finds the lists; `None` if memory is not laid out as expected.
-    pub fn find(py: Python<'_>) -> Option<Lists> {
-        let newest = PyList::empty(py);
-        let header = newest.as_ptr().addr().checked_sub(HEAD_SIZE)?;
-        // SAFETY: a list was just made, so it is tracked and has a header.
-        let young = unsafe { (*(header as *const Head)).next } & !FLAGS;
-        let frozen = py.import("gc").and_then(|gc| gc.call_method0("get_freeze_count")?.extract()).ok()?;
-        // SAFETY: what was just tracked is the last of the young list, and its next is that list's head.
-        unsafe { Lists::at(young, frozen) }
+    /// Finds the lists in the state of the interpreter; `None` if memory is not laid out as expected.
+    pub fn find(_py: Python<'_>) -> Option<Lists> {
+        // SAFETY: this thread may use the interpreter.
+        let state = unsafe { ffi::PyInterpreterState_Get() }.addr();
+        // SAFETY: `at` looks before it believes, and nothing changes while this thread has the GIL.
+        let lists = (state..state + REACH).step_by(size_of::<usize>()).find_map(|at| unsafe { Lists::at(at, None) })?;
+        lists.hold_objects().then_some(lists)
+    }
+
+    /// Whether what the lists begin with are objects, as far as the kernel lets us look.
+    fn hold_objects(&self) -> bool {
+        self.heads.into_iter().filter_map(|head| self.list(head).next()).all(|header| {
+            let ty = word(header + HEAD_SIZE + offset_of!(ffi::PyObject, ob_type));
+            ty.is_some_and(|ty| peek::type_at(ty as u64) != Seen::Nonsense)
+        })
     }
 
     /// The lists of a collector whose young list's head is at `young`, if they hold together and the permanent one is
-    /// `frozen` long. Which layout it is does not go by the version that this was built for: an extension built for one
+    /// `frozen` long, where that is known. Which layout it is does not go by the version that this was built for: an extension built for one
     /// release runs on the others of that minor version, and the collector has changed between them.
     ///
     /// # Safety
-    /// `young` is the head of a collector's first generation, and its lists hold still.
-    pub unsafe fn at(young: usize, frozen: usize) -> Option<Lists> {
+    /// Nobody changes memory that can be read at `young`, nor lists that begin there.
+    pub unsafe fn at(young: usize, frozen: Option<usize>) -> Option<Lists> {
         if young == 0 || !young.is_multiple_of(align_of::<Apart>()) {
             return None;
         }
@@ -96,7 +104,8 @@ impl Lists {
         let permanent = if is_apart { offset_of!(Apart, permanent) } else { offset_of!(InARow, permanent) };
         let generation = |i: usize| young + i * size_of::<Generation>();
         let lists = Lists { heads: [generation(0), generation(1), generation(2), young + permanent] };
-        let holds = lists.heads.into_iter().all(is_linked) && frozen == lists.list(lists.heads[3]).count();
+        let holds = lists.heads.into_iter().all(is_linked)
+            && frozen.is_none_or(|frozen| frozen == lists.list(lists.heads[3]).count());
         holds.then_some(lists)
     }
 
@@ -107,6 +116,12 @@ impl Lists {
             .into_iter()
             .flat_map(|head| self.list(head))
             .filter_map(|header| unsafe { Object::from_ptr(heap, (header + HEAD_SIZE) as *mut ffi::PyObject) })
+    }
+
+    /// Where the threshold of the first generation stands: at 0 nothing is collected.
+    #[cfg(not(Py_3_10))]
+    pub(super) fn threshold(&self) -> usize {
+        self.heads[0] + offset_of!(Generation, threshold)
     }
 
     /// Where the objects of each list lie, for [`crate::api`]'s tests.
@@ -142,8 +157,7 @@ fn word(address: usize) -> Option<usize> {
     }
     match peek::word_at(address as u64) {
         Ok(word) => word.and_then(|word| usize::try_from(word).ok()),
-        // SAFETY: where the kernel lets nobody look, the collector's state and what its heads lead to are believed to be
-        // where they are in every release that has been seen: there it is memory of this process.
-        Err(peek::Refused) => Some(unsafe { *(address as *const usize) }),
+        // SAFETY: where the kernel lets nobody look, it still says what is mapped; what is taken for a link leads to data.
+        Err(peek::Refused) => peek::is_mapped(address).then(|| unsafe { *(address as *const usize) }),
     }
 }

@@ -6,43 +6,66 @@
 //! * 3.12: one pointer three words before the object, tagged in its low bit when it is the array's;
 //! * 3.13: in the object itself, behind its structure, with a header; the dict's pointer three words before it.
 
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyType};
+use pyo3::types::{PyList, PyType};
 
-use super::{Object, StillHeap, TypeObject, layout};
+use super::{Object, StillHeap, TypeObject, dict, fits, peek};
 
 /// `struct _dictkeysobject`, up to its index.
 #[repr(C)]
-pub(super) struct Keys {
-    pub(super) refcnt: isize,
-    pub(super) log2_size: u8,
-    pub(super) log2_index_bytes: u8,
-    pub(super) kind: u8,
-    pub(super) version: u32,
-    pub(super) usable: isize,
-    pub(super) nentries: isize,
-    pub(super) indices: [u8; 0],
+struct Keys {
+    refcnt: isize,
+    log2_size: u8,
+    log2_index_bytes: u8,
+    kind: u8,
+    version: u32,
+    usable: isize,
+    nentries: isize,
+    indices: [u8; 0],
 }
 
 /// `PyDictUnicodeEntry`.
 #[repr(C)]
-pub(super) struct UnicodeEntry {
-    pub(super) key: *mut ffi::PyObject,
-    pub(super) value: *mut ffi::PyObject,
+struct UnicodeEntry {
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
 }
 
 /// `struct _dictvalues` of 3.13.
 #[cfg(Py_3_13)]
 #[repr(C)]
-pub(super) struct Values {
-    pub(super) capacity: u8,
-    pub(super) size: u8,
-    pub(super) embedded: u8,
-    pub(super) valid: u8,
-    pub(super) values: [*mut ffi::PyObject; 0],
+struct ValuesHeader {
+    capacity: u8,
+    size: u8,
+    embedded: u8,
+    valid: u8,
+    values: [*mut ffi::PyObject; 0],
+}
+
+/// The structures above for [`super::layout`].
+pub(super) fn layout() -> impl Iterator<Item = (&'static str, &'static str, usize)> {
+    [
+        ("struct _dictkeysobject", "dk_log2_index_bytes", offset_of!(Keys, log2_index_bytes)),
+        ("struct _dictkeysobject", "dk_kind", offset_of!(Keys, kind)),
+        ("struct _dictkeysobject", "dk_usable", offset_of!(Keys, usable)),
+        ("struct _dictkeysobject", "dk_nentries", offset_of!(Keys, nentries)),
+        ("struct _dictkeysobject", "dk_indices", offset_of!(Keys, indices)),
+        ("PyDictUnicodeEntry", "me_key", offset_of!(UnicodeEntry, key)),
+        ("PyDictUnicodeEntry", "me_value", offset_of!(UnicodeEntry, value)),
+        #[cfg(Py_3_13)]
+        ("struct _dictvalues", "capacity", offset_of!(ValuesHeader, capacity)),
+        #[cfg(Py_3_13)]
+        ("struct _dictvalues", "size", offset_of!(ValuesHeader, size)),
+        #[cfg(Py_3_13)]
+        ("struct _dictvalues", "valid", offset_of!(ValuesHeader, valid)),
+        #[cfg(Py_3_13)]
+        ("struct _dictvalues", "values", offset_of!(ValuesHeader, values)),
+    ]
+    .into_iter()
 }
 
 /// Whether this interpreter's traverse of an instance whose values have been made a dict visits that dict. Releases of one
@@ -74,7 +97,7 @@ impl<'h> Object<'h> {
     /// dict has been made of them: see [`InlineValues::dict`].
     pub fn inline_values(self, ty: TypeObject<'h>) -> Option<InlineValues<'h>> {
         let may_have = ty.has_flag(super::typeobject::TPFLAGS_MANAGED_DICT) && ty.is_heap_type();
-        if !may_have || !layout::INSTANCES.holds() {
+        if !may_have || !fits::INSTANCES.holds() {
             return None;
         }
         // SAFETY: a heap type has this structure.
@@ -130,7 +153,7 @@ impl<'h> Object<'h> {
         // behind the structure.
         unsafe {
             let dict = *self.as_ptr().cast::<*mut ffi::PyObject>().sub(3);
-            let values = self.as_ptr().byte_offset(ty.raw().tp_basicsize).cast::<Values>();
+            let values = self.as_ptr().byte_offset(ty.raw().tp_basicsize).cast::<ValuesHeader>();
             if (*values).valid == 0 {
                 return None;
             }
@@ -196,7 +219,7 @@ pub fn shared_names<'h>(ty: TypeObject<'h>) -> impl Iterator<Item = Object<'h>> 
     // SAFETY: a heap type has this structure; keys that are not null are shared keys that the type keeps alive.
     let keys = unsafe {
         let of_heap_type = || (*ty.object().as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_cached_keys.cast::<Keys>();
-        if ty.is_heap_type() && layout::INSTANCES.holds() { of_heap_type() } else { std::ptr::null_mut() }
+        if ty.is_heap_type() && fits::INSTANCES.holds() { of_heap_type() } else { std::ptr::null_mut() }
     };
     // SAFETY: as above; of split keys the entries have names.
     let len = unsafe { if keys.is_null() || (*keys).kind != SPLIT { 0 } else { (*keys).nentries } };
@@ -216,24 +239,35 @@ unsafe fn entries(keys: *const Keys) -> *const UnicodeEntry {
     }
 }
 
-/// Whether instances are laid out as this module believes: one is made, given two attributes, and looked at.
-///
-/// # Errors
-/// A class or its instance cannot be made.
-pub fn fit(py: Python<'_>) -> PyResult<bool> {
-    let expected = [("second", PyList::empty(py)), ("first", PyList::empty(py))]
-        .map(|(name, value)| (PyString::intern(py, name), value));
-    let instance = probe(py)?;
-    for (name, value) in &expected {
-        instance.setattr(name, value)?;
+/// Whether instances are laid out as this module believes. Seen on some that every process has: the `__spec__` of a
+/// module begins with the module's name and the loader, both of which the module's namespace holds as well. Nothing is made
+/// for it; where no such instance keeps its attributes without a dict, nothing is known, and so nothing believed.
+pub fn fit(modules: Object<'_>) -> bool {
+    dict::entries(modules).any(|(_, module)| module.ty().derives_from_module() && spec_fits(module) == Some(true))
+}
+
+/// `None`: this module says nothing of it.
+fn spec_fits(module: Object<'_>) -> Option<bool> {
+    let namespace = module.module_dict()?;
+    let member =
+        |wanted: &str| dict::entries(namespace).find(|(key, _)| key.str_equals(wanted)).map(|(_, found)| found);
+    let spec = member("__spec__").filter(|spec| spec.ty().tp_name() == "ModuleSpec")?;
+    let values = spec.inline_values(spec.ty())?;
+    let mut pairs = values.pairs();
+    let mut begins_with = |name: &str, expected: Object<'_>| {
+        pairs.next().is_some_and(|(key, value)| value == expected && is_named(key, name))
+    };
+    Some(begins_with("name", member("__name__")?) && begins_with("loader", member("__loader__")?))
+}
+
+/// Whether what is believed to be an attribute's name is a str, and that one.
+fn is_named(key: Object<'_>, name: &str) -> bool {
+    let ty = peek::word_at(key.address() + offset_of!(ffi::PyObject, ob_type) as u64);
+    match ty {
+        Ok(ty) => ty == Some((&raw const ffi::PyUnicode_Type).addr() as u64) && key.str_equals(name),
+        // Nobody lets us look: that its value is the expected one must do.
+        Err(peek::Refused) => true,
     }
-    // SAFETY: the GIL is held, and nothing below runs Python code.
-    let heap = unsafe { StillHeap::assume() };
-    // SAFETY: the instance lives.
-    let values =
-        unsafe { Object::from_ptr(&heap, instance.as_ptr()) }.and_then(|object| object.inline_values(object.ty()));
-    let pairs = values.iter().flat_map(InlineValues::pairs).map(|(name, value)| (name.as_ptr(), value.as_ptr()));
-    Ok(pairs.eq(expected.iter().map(|(name, value)| (name.as_ptr(), value.as_ptr()))))
 }
 
 /// Asks this interpreter what its release does where releases differ: what a traverse visits of an instance whose

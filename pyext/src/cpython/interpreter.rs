@@ -4,7 +4,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::frame;
-use super::{Object, StillHeap};
+use super::{Object, StillHeap, dict};
 
 /// What is known of the interpreter before any walk. Addresses are kept as numbers: they say where, not who owns.
 pub struct Interpreter {
@@ -44,22 +44,17 @@ pub struct RootDicts {
 }
 
 impl Interpreter {
-    /// Looks at the interpreter that this thread runs in.
-    ///
-    /// # Errors
-    /// `sys` cannot be imported.
-    pub fn new(py: Python<'_>) -> PyResult<Interpreter> {
-        let sys_dict = py.import("sys")?.dict().as_ptr().addr();
+    /// Looks at the interpreter that this thread runs in. Makes nothing there.
+    pub fn new(py: Python<'_>, heap: &StillHeap) -> Interpreter {
         // SAFETY: this thread holds the GIL, so it has a thread state and that an interpreter.
-        unsafe {
-            let state = ffi::PyInterpreterState_Get();
-            Ok(Interpreter {
-                state: state.addr(),
-                sys_dict,
-                state_dict: ffi::PyInterpreterState_GetDict(state).addr(),
-                ident_at: IdentAt::find(py),
-            })
-        }
+        let state = unsafe { ffi::PyInterpreterState_Get() };
+        Interpreter { state: state.addr(), sys_dict: sys_dict(heap), state_dict: 0, ident_at: IdentAt::find(py) }
+    }
+
+    /// Takes the interpreter's own dict for a root. CPython makes one where there was none before.
+    pub fn take_state_dict(&mut self, _py: Python<'_>) {
+        // SAFETY: the GIL is held; the reference is borrowed.
+        self.state_dict = unsafe { ffi::PyInterpreterState_GetDict(self.state as *mut ffi::PyInterpreterState) }.addr();
     }
 
     /// A thread state of the interpreter's, whosever.
@@ -114,6 +109,20 @@ impl Interpreter {
     }
 }
 
+/// The modules by name: `sys.modules`.
+pub fn modules(heap: &StillHeap) -> Option<Object<'_>> {
+    // SAFETY: who has a `StillHeap` may use the interpreter; the reference is borrowed.
+    unsafe { Object::from_ptr(heap, ffi::PyImport_GetModuleDict()) }
+}
+
+/// The namespace of `sys`; 0: somebody has taken it from the modules.
+fn sys_dict(heap: &StillHeap) -> usize {
+    let mut entries = modules(heap).into_iter().flat_map(dict::entries);
+    let sys = entries.find(|(name, _)| name.str_equals("sys")).map(|(_, sys)| sys);
+    let namespace = sys.filter(|sys| sys.ty().derives_from_module()).and_then(Object::module_dict);
+    namespace.map_or(0, |namespace| namespace.as_ptr().addr())
+}
+
 impl RootDicts {
     /// The dicts that are there, with their names.
     pub fn objects<'h>(&self, heap: &'h StillHeap) -> impl Iterator<Item = (&'static str, Object<'h>)> {
@@ -126,10 +135,11 @@ impl RootDicts {
 
 impl IdentAt {
     /// Looks for this thread's own id in its own thread state.
-    fn find(py: Python<'_>) -> Option<IdentAt> {
+    fn find(_py: Python<'_>) -> Option<IdentAt> {
         /// The structure is longer than that in every version, and has both ids well before.
         const WORDS: usize = 32;
-        let ident: usize = py.import("threading").ok()?.call_method0("get_ident").ok()?.extract().ok()?;
+        // SAFETY: asks the C library who this thread is.
+        let ident = usize::try_from(unsafe { ffi::PyThread_get_thread_ident() }).ok()?;
         // SAFETY: the GIL is held; the first words of the present thread's state may be read.
         let words = unsafe { std::slice::from_raw_parts(ffi::PyThreadState_Get().cast::<usize>(), WORDS) };
         let word = words.iter().position(|&word| word == ident)?;

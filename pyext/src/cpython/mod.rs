@@ -11,13 +11,16 @@
 pub mod alloc;
 pub mod collector;
 pub mod dict;
+pub mod fits;
 pub mod frame;
+pub mod funcobject;
 pub mod gc;
 #[cfg_attr(not(Py_3_11), path = "no_inline_values.rs")]
 pub mod inline_values;
 pub mod interpreter;
 pub mod layout;
 pub mod long;
+pub mod moduleobject;
 pub mod object;
 pub mod peek;
 pub mod runtime;
@@ -26,5 +29,4 @@ pub mod thread_state;
 pub mod typeobject;
 pub mod unicode;
 
-pub use object::{Object, StillHeap};
-pub use typeobject::TypeObject;
+pub use object::{Object, StillHeap, TypeObject};

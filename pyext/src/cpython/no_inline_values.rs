@@ -7,13 +7,14 @@ use pyo3::prelude::*;
 
 use super::{Object, TypeObject};
 
+/// No structure is mirrored.
+pub(super) fn layout() -> std::iter::Empty<(&'static str, &'static str, usize)> {
+    std::iter::empty()
+}
+
 /// Nothing can misfit.
-///
-/// # Errors
-/// None.
-#[expect(clippy::unnecessary_wraps, reason = "later versions look at an instance")]
-pub fn fit(_py: Python<'_>) -> PyResult<bool> {
-    Ok(true)
+pub fn fit(_modules: Object<'_>) -> bool {
+    true
 }
 
 /// Nothing to be asked: all releases do the same.

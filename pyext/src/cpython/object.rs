@@ -1,12 +1,10 @@
-//! `object.h`: an object, its type, what its `tp_traverse` visits.
+//! `object.h`: an object, its type, what its `tp_traverse` visits. What types say of themselves is in `typeobject.rs`.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_ulong, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use pyo3::ffi;
-
-use super::{TypeObject, dict};
 
 /// Proof that the heap holds still: nobody else changes any object while it lives.
 pub struct StillHeap {
@@ -134,35 +132,6 @@ impl<'h> Object<'h> {
         (0..len).filter_map(move |i| unsafe { self.field(ffi::PyList_GET_ITEM(self.as_ptr(), i)) })
     }
 
-    /// The namespace of a module.
-    pub fn module_dict(self) -> Option<Object<'h>> {
-        // SAFETY: callers ask only modules; a module keeps its dict alive.
-        unsafe { self.field(ffi::PyModule_GetDict(self.as_ptr())) }
-    }
-
-    /// `__name__` of a module, as its dict has it.
-    pub fn module_name(self) -> Option<Object<'h>> {
-        dict::entries(self.module_dict()?).find(|(key, _)| key.str_equals("__name__")).map(|(_, name)| name)
-    }
-
-    /// `__name__` of a Python function.
-    pub fn function_name(self) -> Option<Object<'h>> {
-        // SAFETY: callers ask only functions; a function keeps its name alive.
-        unsafe { self.field((*self.as_ptr().cast::<ffi::PyFunctionObject>()).func_name) }
-    }
-
-    /// The code of a Python function.
-    pub fn function_code(self) -> Option<Object<'h>> {
-        // SAFETY: callers ask only functions; a function keeps its code alive.
-        unsafe { self.field((*self.as_ptr().cast::<ffi::PyFunctionObject>()).func_code) }
-    }
-
-    /// The namespace in which a Python function runs.
-    pub fn function_globals(self) -> Option<Object<'h>> {
-        // SAFETY: as above, of its globals.
-        unsafe { self.field((*self.as_ptr().cast::<ffi::PyFunctionObject>()).func_globals) }
-    }
-
     /// The items of a tuple itself; nothing for any other object.
     pub(super) fn tuple_items(self) -> impl Iterator<Item = Object<'h>> + use<'h> {
         // SAFETY: the check comes before the reads; a tuple keeps its items alive.
@@ -184,6 +153,53 @@ impl<'h> Object<'h> {
         let len = usize::try_from(self.ob_size()).unwrap_or(0);
         // SAFETY: callers ask only bytes objects; their content is as long as ob_size says and holds still for 'h.
         unsafe { std::slice::from_raw_parts(ffi::PyBytes_AsString(self.as_ptr()).cast::<u8>(), len) }
+    }
+}
+
+/// A type object of a heap that holds still.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
+pub struct TypeObject<'h>(Object<'h>);
+
+impl<'h> TypeObject<'h> {
+    /// # Safety
+    /// `ty` is not null and kept alive by `owner`, and its structure is that of a type.
+    pub(super) unsafe fn from_ptr_unchecked(owner: Object<'h>, ty: *mut ffi::PyTypeObject) -> TypeObject<'h> {
+        // SAFETY: the caller's promise; a null (which it has excluded) would give the owner itself.
+        TypeObject(unsafe { owner.field(ty.cast()) }.unwrap_or(owner))
+    }
+
+    /// The type as an object.
+    pub fn object(self) -> Object<'h> {
+        self.0
+    }
+
+    /// The type's structure.
+    pub(super) fn raw(self) -> &'h ffi::PyTypeObject {
+        // SAFETY: made only for types, which hold still for 'h.
+        unsafe { &*self.0.as_ptr().cast::<ffi::PyTypeObject>() }
+    }
+
+    /// Whether it is this very type.
+    pub(super) fn is(self, ty: *mut ffi::PyTypeObject) -> bool {
+        self.0.as_ptr() == ty.cast()
+    }
+
+    /// Whether `tp_flags` has `flag`.
+    pub fn has_flag(self, flag: c_ulong) -> bool {
+        self.flags() & flag != 0
+    }
+
+    fn flags(self) -> c_ulong {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return self.raw().tp_flags;
+        #[cfg(Py_GIL_DISABLED)]
+        return self.raw().tp_flags.load(std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Whether the type was made at run time: its instances then hold a reference to it.
+    pub fn is_heap_type(self) -> bool {
+        self.has_flag(ffi::Py_TPFLAGS_HEAPTYPE)
     }
 }
 

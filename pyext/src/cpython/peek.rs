@@ -46,6 +46,15 @@ pub fn word_at(address: u64) -> Result<Option<u64>, Refused> {
     Ok((n == bytes.len()).then(|| u64::from_ne_bytes(bytes)))
 }
 
+/// Whether there is memory at `address` at all, for those whom the kernel does not let look. Says nothing of what may be
+/// done with it.
+pub fn is_mapped(address: usize) -> bool {
+    const PAGE: usize = 4096;
+    let mut resident = 0;
+    // SAFETY: the kernel checks the address and writes one byte for one page.
+    unsafe { libc::mincore((address & !(PAGE - 1)) as *mut libc::c_void, PAGE, &raw mut resident) == 0 }
+}
+
 fn look(address: u64) -> Result<Seen, Refused> {
     let field = |of: u64, offset: usize| word_at(of.wrapping_add(offset as u64));
     let (Some(metatype), Some(name), Some(flags)) = (

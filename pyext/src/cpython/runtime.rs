@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use pyo3::prelude::*;
 
-use super::layout;
+use super::fits;
 use version::{MAIN_THREAD, Runtime};
 
 /// Up to 3.11 the flag is the runtime's.
@@ -29,11 +29,13 @@ mod version {
     }
 
     impl Runtime {
+        /// Does a signal wait for the main thread?
         pub fn signal_waits(&self) -> bool {
             self.signals_pending.load(Relaxed) == 1
         }
     }
 
+    /// What is mirrored, for the tests.
     pub fn layout(main_thread: usize) -> Vec<(&'static str, &'static str, usize)> {
         vec![("_PyRuntimeState", "ceval.signals_pending", main_thread + offset_of!(Runtime, signals_pending))]
     }
@@ -57,11 +59,13 @@ mod version {
     }
 
     impl Runtime {
+        /// Does a signal wait for the main thread?
         pub fn signal_waits(&self) -> bool {
             self.is_tripped.load(Relaxed) == 1
         }
     }
 
+    /// What is mirrored, for the tests.
     pub fn layout(main_thread: usize) -> Vec<(&'static str, &'static str, usize)> {
         vec![("_PyRuntimeState", "signals.is_tripped", main_thread + offset_of!(Runtime, is_tripped))]
     }
@@ -97,6 +101,7 @@ mod version {
     }
 
     impl Runtime {
+        /// Does a signal wait for the main thread?
         pub fn signal_waits(&self) -> bool {
             // SAFETY: null, or the main thread's state, which lives as long as the interpreter.
             let state = unsafe { self.main_tstate.load(Relaxed).as_ref() };
@@ -104,6 +109,7 @@ mod version {
         }
     }
 
+    /// What is mirrored, for the tests.
     pub fn layout(main_thread: usize) -> Vec<(&'static str, &'static str, usize)> {
         vec![
             ("_PyRuntimeState", "main_tstate", main_thread + offset_of!(Runtime, main_tstate)),
@@ -119,7 +125,7 @@ pub struct Signals(&'static Runtime);
 impl Signals {
     /// Looks for it; `None` where it is not known, and on other threads than the main one.
     pub fn find(_py: Python<'_>) -> Option<Signals> {
-        let main_thread = MAIN_THREAD.filter(|_| !layout::FORGOTTEN.load(Relaxed))?;
+        let main_thread = MAIN_THREAD.filter(|_| !fits::FORGOTTEN.load(Relaxed))?;
         // SAFETY: the name is a C string; CPython is loaded and stays so.
         let start = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_PyRuntime".as_ptr()) };
         if start.is_null() {
@@ -139,7 +145,7 @@ impl Signals {
     }
 }
 
-/// For [`layout::table`].
+/// For [`super::layout`].
 pub(super) fn layout() -> Vec<(&'static str, &'static str, usize)> {
     let Some(main_thread) = MAIN_THREAD else { return Vec::new() };
     let mut table = version::layout(main_thread);

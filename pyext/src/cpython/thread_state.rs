@@ -20,7 +20,7 @@ pub struct Variable {
 
 /// The present thread's variable.
 #[derive(Clone, Copy)]
-pub struct Place {
+pub struct PresentState {
     #[cfg(Py_3_12)]
     state: *mut usize,
     #[cfg(Py_3_15)]
@@ -37,13 +37,13 @@ impl Variable {
 
     /// See the module's text.
     #[expect(clippy::unnecessary_wraps, reason = "later versions may have none")]
-    pub fn of_this_thread(self) -> Option<Place> {
-        Some(Place {})
+    pub fn of_this_thread(self) -> Option<PresentState> {
+        Some(PresentState {})
     }
 }
 
 #[cfg(not(Py_3_12))]
-impl Place {
+impl PresentState {
     /// Makes `state` the present one.
     ///
     /// # Safety
@@ -70,10 +70,10 @@ impl Variable {
     }
 
     /// The variable of the present thread. Takes the loader's lock: not for a forked copy.
-    pub fn of_this_thread(self) -> Option<Place> {
+    pub fn of_this_thread(self) -> Option<PresentState> {
         let words = tls::block()?.words();
         let place = |word: usize| (word < words.len).then(|| words.start.wrapping_add(word).cast_mut());
-        Some(Place {
+        Some(PresentState {
             state: place(self.state)?,
             #[cfg(Py_3_15)]
             interpreter: place(self.interpreter)?,
@@ -97,7 +97,7 @@ fn find_word(py: Python<'_>, value: usize) -> Option<usize> {
 }
 
 #[cfg(Py_3_12)]
-impl Place {
+impl PresentState {
     /// Makes `state` the present one.
     ///
     /// # Safety
@@ -134,6 +134,7 @@ mod tls {
     }
 
     impl Block {
+        /// Those of its words that are whole.
         pub fn words(self) -> Words {
             let start = self.start.next_multiple_of(size_of::<usize>());
             let len = (self.start + self.size).saturating_sub(start) / size_of::<usize>();

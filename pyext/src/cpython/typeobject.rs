@@ -4,13 +4,8 @@ use std::ffi::{CStr, c_ulong};
 
 use pyo3::ffi;
 
-use super::Object;
 use super::dict;
-
-/// A type object of a heap that holds still.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(transparent)]
-pub struct TypeObject<'h>(Object<'h>);
+use super::{Object, TypeObject};
 
 /// `Py_TPFLAGS_MANAGED_DICT` (3.11): the instance's dict or inline values hang before the object.
 #[cfg(Py_3_11)]
@@ -20,50 +15,14 @@ pub const TPFLAGS_MANAGED_DICT: c_ulong = 1 << 4;
 pub const TPFLAGS_INLINE_VALUES: c_ulong = 1 << 2;
 
 impl<'h> TypeObject<'h> {
-    /// # Safety
-    /// `ty` is not null and kept alive by `owner`, and its structure is that of a type.
-    pub(super) unsafe fn from_ptr_unchecked(owner: Object<'h>, ty: *mut ffi::PyTypeObject) -> TypeObject<'h> {
-        // SAFETY: the caller's promise; a null (which it has excluded) would give the owner itself.
-        TypeObject(unsafe { owner.field(ty.cast()) }.unwrap_or(owner))
-    }
-
-    /// The type as an object.
-    pub fn object(self) -> Object<'h> {
-        self.0
-    }
-
-    /// The type's structure.
-    pub(super) fn raw(self) -> &'h ffi::PyTypeObject {
-        // SAFETY: made only for types, which hold still for 'h.
-        unsafe { &*self.0.as_ptr().cast::<ffi::PyTypeObject>() }
-    }
-
-    /// Whether it is this very type.
-    pub(super) fn is(self, ty: *mut ffi::PyTypeObject) -> bool {
-        self.0.as_ptr() == ty.cast()
-    }
-
-    /// Whether `tp_flags` has `flag`.
-    pub fn has_flag(self, flag: c_ulong) -> bool {
-        self.flags() & flag != 0
-    }
-
-    fn flags(self) -> c_ulong {
-        #[cfg(not(Py_GIL_DISABLED))]
-        return self.raw().tp_flags;
-        #[cfg(Py_GIL_DISABLED)]
-        return self.raw().tp_flags.load(std::sync::atomic::Ordering::Relaxed);
-    }
-
-    /// Whether the type was made at run time: its instances then hold a reference to it.
-    pub fn is_heap_type(self) -> bool {
-        self.has_flag(ffi::Py_TPFLAGS_HEAPTYPE)
-    }
-
     /// `tp_base`.
     pub fn base(self) -> Option<TypeObject<'h>> {
-        // SAFETY: a type keeps its base alive.
-        unsafe { self.0.field(self.raw().tp_base.cast()) }.map(TypeObject)
+        // SAFETY: a type keeps its base alive, and that is a type.
+        unsafe {
+            self.object()
+                .field(self.raw().tp_base.cast())
+                .map(|base| TypeObject::from_ptr_unchecked(base, base.as_ptr().cast()))
+        }
     }
 
     /// Whether the type is `ancestor` or derives from it by way of `tp_base`.
@@ -82,7 +41,7 @@ impl<'h> TypeObject<'h> {
         };
         (0..len).filter_map(move |i| {
             // SAFETY: within the tuple, whose items it keeps alive.
-            unsafe { self.0.field(ffi::PyTuple_GET_ITEM(mro, i)) }?.as_type()
+            unsafe { self.object().field(ffi::PyTuple_GET_ITEM(mro, i)) }?.as_type()
         })
     }
 
@@ -95,7 +54,7 @@ impl<'h> TypeObject<'h> {
         let dict = if self.raw().tp_dict.is_null() {
             // SAFETY: a type; the dict stays alive after the decref.
             unsafe {
-                let dict = ffi::PyType_GetDict(self.0.as_ptr().cast());
+                let dict = ffi::PyType_GetDict(self.object().as_ptr().cast());
                 if !dict.is_null() {
                     ffi::Py_DECREF(dict);
                 }
@@ -107,7 +66,7 @@ impl<'h> TypeObject<'h> {
         #[cfg(not(Py_3_12))]
         let dict = self.raw().tp_dict;
         // SAFETY: a type keeps its dict alive.
-        unsafe { self.0.field(dict) }
+        unsafe { self.object().field(dict) }
     }
 
     /// What the type's own namespace has under `name`.
@@ -140,7 +99,8 @@ impl<'h> TypeObject<'h> {
     pub fn qualname(self) -> String {
         if self.is_heap_type() {
             // SAFETY: heap types have this structure; it keeps its qualname alive.
-            let qualname = unsafe { self.0.field((*self.0.as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_qualname) };
+            let qualname =
+                unsafe { self.object().field((*self.object().as_ptr().cast::<ffi::PyHeapTypeObject>()).ht_qualname) };
             if let Some(qualname) = qualname.and_then(Object::str_value) {
                 return qualname;
             }
@@ -178,11 +138,11 @@ impl<'h> TypeObject<'h> {
     /// A type made by a `class` statement has its member definitions behind its structure, `ob_size` of them
     /// (`PyHeapType_GET_MEMBERS`); `traverse_slots` in CPython's typeobject.c goes over them in the same order.
     fn members(self) -> impl Iterator<Item = &'h ffi::PyMemberDef> {
-        let count = if self.is_heap_type() { self.0.ob_size() } else { 0 };
-        let offset = self.0.ty().raw().tp_basicsize;
+        let count = if self.is_heap_type() { self.object().ob_size() } else { 0 };
+        let offset = self.object().ty().raw().tp_basicsize;
         (0..count)
             // SAFETY: the members lie behind the structure, which is tp_basicsize of the metatype long.
-            .map(move |i| unsafe { &*self.0.as_ptr().byte_offset(offset).cast::<ffi::PyMemberDef>().offset(i) })
+            .map(move |i| unsafe { &*self.object().as_ptr().byte_offset(offset).cast::<ffi::PyMemberDef>().offset(i) })
             .filter(|member| member.type_code == ffi::Py_T_OBJECT_EX)
     }
 }

@@ -12,11 +12,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use heapsee_format::control::{Outcome, State as DumpState};
 
-use super::ways::Consistency;
+use super::consistency::Consistency;
 use super::{Job, Target, signals, writing};
 use crate::arena;
 use crate::cpython::alloc;
-use crate::cpython::thread_state::Place;
+use crate::cpython::thread_state::PresentState;
 use crate::problem::Problem;
 use crate::walk::Moment;
 
@@ -38,7 +38,7 @@ pub fn run(job: &Job, moment: &Moment) -> ! {
 }
 
 /// Everything the child does after a clone taken without the GIL.
-pub fn run_without_gil(job: &Job, place: Place) -> ! {
+pub fn run_without_gil(job: &Job, place: PresentState) -> ! {
     end(job, || {
         // SAFETY: this is the clone, it has one thread, that of whoever has looked the place up; `end` has replaced
         // the allocators.

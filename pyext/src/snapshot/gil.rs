@@ -16,15 +16,12 @@ use pyo3::prelude::*;
 use super::{Failure, signals};
 use crate::address_space;
 use crate::problem::Problem;
-use crate::state::{self, State};
+use crate::state::{self, Dumps, Order};
 
 /// As `/proc/PID/task/*/comm` shows it.
 const NAME: &str = "heapsee-gil";
 /// The dump child runs on a copy of this stack.
 const STACK: usize = 1 << 20;
-
-/// What the asking thread is to do with the GIL.
-pub type Order = Box<dyn FnOnce(Python<'_>) + Send>;
 
 /// The interpreter is going, or has gone.
 pub(super) fn going() -> Failure {
@@ -61,7 +58,7 @@ pub(super) fn on_asking_thread<T: Send + 'static>(
     match received {
         Ok(result) => Ok(Some(result)),
         // Taken back, unless the asking thread has just begun: then it has the GIL, and the end is near.
-        Err(RecvTimeoutError::Timeout) if state::lock().gil_order.take().is_some() => Ok(None),
+        Err(RecvTimeoutError::Timeout) if state::lock().dumps.gil_order.take().is_some() => Ok(None),
         Err(RecvTimeoutError::Timeout) => receiver.recv().map(Some).map_err(|_| lost()),
         Err(RecvTimeoutError::Disconnected) => Err(lost()),
     }
@@ -77,18 +74,18 @@ fn lost() -> Failure {
 
 /// Leaves the order for the asking thread, and starts that where there is none.
 fn place(order: Order) -> Result<(), Failure> {
-    let mut state = state::wait_until(|state| state.python_ready || state.shutting_down);
+    let mut state = state::wait_until(|state| state.forks.python_ready || state.shutting_down);
     if state.shutting_down {
         return Err(going());
     }
-    state.gil_order = Some(order);
-    if !state.asks_for_gil {
+    state.dumps.gil_order = Some(order);
+    if !state.dumps.asks_for_gil {
         if let Err(error) = spawn() {
-            state.gil_order = None;
+            state.dumps.gil_order = None;
             let why = crate::problem::explain(&error);
             return Err(Problem(format!("cannot start the thread that asks for the GIL: {why}")).into());
         }
-        state.asks_for_gil = true;
+        state.dumps.asks_for_gil = true;
     }
     Ok(())
 }
@@ -109,7 +106,7 @@ fn ask() {
         if !matches!(catch_unwind(AssertUnwindSafe(work)), Ok(Some(()))) {
             drop(next_order());
         }
-        if done(&mut state::lock()) {
+        if done(&mut state::lock().dumps) {
             state::notify();
             return;
         }
@@ -117,12 +114,12 @@ fn ask() {
 }
 
 fn next_order() -> Option<Order> {
-    state::lock().gil_order.take()
+    state::lock().dumps.gil_order.take()
 }
 
 /// Is there nothing more to be done? Then whoever places an order from now on starts another thread.
-fn done(state: &mut State) -> bool {
-    let done = state.gil_order.is_none();
-    state.asks_for_gil = !done;
+fn done(dumps: &mut Dumps) -> bool {
+    let done = dumps.gil_order.is_none();
+    dumps.asks_for_gil = !done;
     done
 }

@@ -7,6 +7,7 @@
 
 mod child;
 mod clone;
+mod consistency;
 pub mod gil;
 mod preflight;
 mod reap;
@@ -25,9 +26,9 @@ use heapsee_format::meta;
 use heapsee_format::salted::{SALT_SIZE, Salt};
 use jiff::civil::DateTime;
 
+use crate::config::{Mode, ValuesMode};
 use crate::problem::{Problem, explain};
-use crate::state::{self, Distributions, Mode, Turn, ValuesMode};
-use crate::trigger::handler::{self, Sender};
+use crate::state::{self, Distributions, Turn};
 use crate::walk::around::Around;
 use crate::walk::secrecy::Values;
 use crate::walk::{self, Walker};
@@ -53,6 +54,33 @@ impl Target {
             Target::File(_) => None,
         }
     }
+}
+
+/// Who asked for a dump, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    /// The pid, 0 when it is outside of our pid namespace.
+    pub pid: u32,
+    /// The uid.
+    pub uid: u32,
+    /// Nanoseconds since the epoch.
+    pub at_ns: u64,
+}
+
+/// What a dump calls on its way, for the one who has asked for it.
+#[derive(Clone, Copy)]
+pub struct Attendant {
+    /// Called once the dump has its number.
+    pub begun: fn(),
+    /// When to call `look` while the copy is at work, counted from one call to the next.
+    pub looks: &'static [Duration],
+    /// See `looks`.
+    pub look: fn(),
+}
+
+impl Attendant {
+    /// Nothing is to be called.
+    pub const NONE: Attendant = Attendant { begun: || {}, looks: &[], look: || {} };
 }
 
 /// What is wanted, and who wants it.
@@ -89,6 +117,7 @@ struct Job {
     options: walk::Options,
     gil_timeout: Option<Duration>,
     min_free: u64,
+    attendant: Attendant,
     /// The watcher takes this dump, not a thread of Python's own.
     from_signal: bool,
     /// The request's moment on a clock nobody sets.
@@ -114,11 +143,11 @@ impl From<Problem> for Failure {
 ///
 /// # Errors
 /// The reason, as it also stands in the control page.
-pub fn take(request: Request) -> Result<Option<PathBuf>, Problem> {
+pub fn take(request: Request, attendant: Attendant) -> Result<Option<PathBuf>, Problem> {
     let asked = Instant::now();
     let _turn = Turn::Dump.take();
-    let page = control::ensure(&state::lock())
-        .map_err(|error| Problem(format!("cannot make the control block (a memfd): {}", explain(&error))))?;
+    let page =
+        page().map_err(|error| Problem(format!("cannot make the control block (a memfd): {}", explain(&error))))?;
     page.gil_wait_ns.store(0, Relaxed);
     page.pause_ns.store(0, Relaxed);
     if !matches!(request.target, Target::Directory(_)) {
@@ -127,13 +156,16 @@ pub fn take(request: Request) -> Result<Option<PathBuf>, Problem> {
     }
     let number = page.begin(request.at_ns);
     let _end = End { page, number };
-    let from_signal = request.sender.is_some();
-    if from_signal {
-        handler::request_taken();
-    }
+    (attendant.begun)();
     let target = request.target.clone();
-    let result = prepare(request, page, asked).and_then(|(job, mode)| ways::run(&Arc::new(job), mode, number));
+    let result =
+        prepare(request, attendant, page, asked).and_then(|(job, mode)| ways::run(&Arc::new(job), mode, number));
     finish(page, number, target, result)
+}
+
+fn page() -> std::io::Result<&'static ControlPage> {
+    let state = state::lock();
+    control::ensure(&state.dumps.interpreter.version, state.installed.config.as_ref())
 }
 
 /// Ends the dump in the page when nothing else has, which is after a panic: it would seem to be under way for ever, and
@@ -161,7 +193,7 @@ fn finish(
     let (outcome, problem) = match result {
         Ok(()) => {
             page.expected_objects.store(page.objects.load(Relaxed), Relaxed);
-            state::lock().last_size = page.bytes.load(Relaxed);
+            state::lock().dumps.last_size = page.bytes.load(Relaxed);
             return Ok(match target {
                 Target::Directory(directory) => Some(directory.join(published_name(page))),
                 Target::Path(path) => Some(path),
@@ -188,12 +220,17 @@ fn ended(page: &ControlPage, number: u64) -> bool {
 }
 
 /// Gathers what can be gathered without the GIL: the pause must not pay for it.
-fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Result<(Job, Mode), Failure> {
+fn prepare(
+    request: Request,
+    attendant: Attendant,
+    page: &'static ControlPage,
+    asked: Instant,
+) -> Result<(Job, Mode), Failure> {
     let from_signal = request.sender.is_some();
     preflight::within_limits(from_signal, 0).map_err(Failure::Refused)?;
     let (walker, interpreter, last_size, around) = {
-        let state = state::lock();
-        (state.walker, state.interpreter.clone(), state.last_size, state.around.clone())
+        let dumps = &state::lock().dumps;
+        (dumps.walker, dumps.interpreter.clone(), dumps.last_size, dumps.around.clone())
     };
     let walker = walker.ok_or_else(|| Problem("heapsee's walker was never made: install heapsee first".to_owned()))?;
     let memory = process_info::memory();
@@ -231,6 +268,7 @@ fn prepare(request: Request, page: &'static ControlPage, asked: Instant) -> Resu
         options: walk::Options { values, around: around.map(|around| Around::clone(&around)).unwrap_or_default() },
         gil_timeout: request.gil_timeout,
         min_free: request.min_free,
+        attendant,
         from_signal,
         asked,
     };
@@ -247,7 +285,7 @@ fn values(mode: ValuesMode) -> Result<Values, Problem> {
 }
 
 fn salt() -> Result<Salt, Problem> {
-    if let Some(salt) = &state::lock().salt {
+    if let Some(salt) = &state::lock().dumps.salt {
         return Ok(salt.clone());
     }
     let mut random = [0; SALT_SIZE];
@@ -257,7 +295,7 @@ fn salt() -> Result<Salt, Problem> {
         let error = std::io::Error::last_os_error();
         return Err(Problem(format!("cannot make a salt to hash values with: {}", explain(&error))));
     }
-    Ok(state::lock().salt.get_or_insert(Salt::new(&random)).clone())
+    Ok(state::lock().dumps.salt.get_or_insert(Salt::new(&random)).clone())
 }
 
 fn nanoseconds(since: Instant) -> u64 {

@@ -9,7 +9,7 @@ use nix::sys::statvfs::{Statvfs, fstatvfs, statvfs};
 
 use super::{Request, Target};
 use crate::problem::Problem;
-use crate::{address_space, arena, fork, process_info};
+use crate::{address_space, arena, gate, process_info};
 
 /// What a dump may come to cost in memory, as a fraction of the worker's resident set: the child's own buffers, and the
 /// pages that the worker writes to while the child reads its copies.
@@ -31,7 +31,7 @@ pub fn within_limits(from_signal: bool, inline: u64) -> Result<(), Problem> {
     let thread = if from_signal { THREAD_ADDRESS_SPACE } else { 0 };
     let data = OWN_ADDRESS_SPACE + inline;
     let space = arena::REGION_MIN as u64 + thread + data;
-    let _gate = fork::gate();
+    let _gate = gate::hold();
     let limits = [
         ("address space", "ulimit -v", address_space::left(), space),
         ("memory for data", "ulimit -d", address_space::data_left(), data),

@@ -12,44 +12,18 @@ use std::time::{Duration, Instant};
 use heapsee_format::control::{ControlPage, Outcome, State as DumpState};
 use pyo3::prelude::*;
 
+use super::consistency::Consistency;
 use super::{Failure, Job, Target, child, clone, ended, gil, nanoseconds, preflight, reap, signals, writing};
+use crate::config::Mode;
 use crate::problem::{Problem, explain};
 use crate::publish::{self, Output};
-use crate::state::{self, Mode};
-use crate::trigger::nudge;
+use crate::state;
 use crate::walk::around::Culprit;
 
 /// How many clones without the GIL are made for one dump, when one after the other crashes.
 const TRIES: u32 = 4;
 /// How long each but the first waits for the GIL once more: whoever had it may have given it up meanwhile.
 const NEXT_WAIT: Duration = Duration::from_millis(500);
-
-/// How much the dump is to be trusted; as the sidecar's `consistency` says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consistency {
-    /// A clone taken with the GIL held: one moment, whole.
-    Fork,
-    /// A clone taken without the GIL: one moment, with whatever was just being changed half changed.
-    ForkWithoutGil,
-    /// The worker itself, with the GIL held: one moment, whole.
-    Inline,
-}
-
-impl Consistency {
-    /// As the sidecar says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Consistency::Fork => "fork",
-            Consistency::ForkWithoutGil => "fork-without-gil",
-            Consistency::Inline => "inline",
-        }
-    }
-
-    /// The sidecar's `mode`.
-    pub fn mode(self) -> &'static str {
-        if self == Consistency::Inline { "inline" } else { "fork" }
-    }
-}
 
 /// A clone has been made.
 struct Clone {
@@ -100,7 +74,7 @@ pub fn run(job: &Arc<Job>, mode: Mode, number: u64) -> Result<(), Failure> {
 
 /// From now on, walks step around `culprit`.
 fn remember(culprit: &Culprit) {
-    let around = &mut state::lock().around;
+    let around = &mut state::lock().dumps.around;
     Arc::make_mut(around.get_or_insert_default()).add(culprit);
 }
 
@@ -172,8 +146,7 @@ fn no_gil(job: &Job, then: &str) -> Failure {
 
 fn outcome(job: &Job, clone: &Clone, number: u64) -> Result<(), Ended> {
     let page = job.page;
-    let looks: &[Duration] = if job.from_signal { &nudge::LOOKS } else { &[] };
-    let end = reap::wait(clone.child, looks, nudge::look);
+    let end = reap::wait(clone.child, job.attendant.looks, job.attendant.look);
     if !ended(page, number) {
         if let Some(directory) = job.target.directory() {
             end.sweep(directory);

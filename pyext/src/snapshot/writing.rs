@@ -9,7 +9,7 @@ use heapsee_format::control::{ControlPage, State as DumpState};
 use heapsee_format::digest::Digester;
 use heapsee_format::meta;
 
-use super::ways::Consistency;
+use super::consistency::Consistency;
 use super::{Job, Target, nanoseconds, preflight};
 use crate::problem::Problem;
 use crate::publish::Output;

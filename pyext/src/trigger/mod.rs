@@ -11,9 +11,10 @@ mod watcher;
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::config::Config;
 use crate::problem::Problem;
-use crate::state::{self, Config, State, Turn};
-use crate::{control, fork};
+use crate::state::{self, State, Turn};
+use crate::{control, fork, signal_action};
 
 /// Installs what `config` asks for, in place of what was installed before. The GIL must not be held.
 ///
@@ -25,41 +26,44 @@ pub fn install(config: Config) -> Result<(), Problem> {
     if unchanged(&config) {
         return Ok(());
     }
-    handler::check(config.signal)?;
-    fork::watch_forks();
+    signal_action::check(config.signal)?;
+    fork::watch_forks(rearm_in_child);
     let mut state = state::lock();
-    let page = control::ensure(&state).map_err(|error| {
+    let page = control::ensure(&state.dumps.interpreter.version, state.installed.config.as_ref()).map_err(|error| {
         Problem(format!("cannot make the control block (a memfd): {}", crate::problem::explain(&error)))
     })?;
     put_in(&mut state, &config)?;
     control::show_config(page, Some(&config));
-    state.config = Some(config);
-    state.rearm_error = None;
+    state.installed.config = Some(config);
+    state.forks.rearm_error = None;
     page.armed.store(1, Relaxed);
     Ok(())
 }
 
 /// Has the handler for `config` in place, and all that it needs before it.
 fn put_in(state: &mut State, config: &Config) -> Result<(), Problem> {
-    if state.config.as_ref().is_some_and(|old| old.signal == config.signal) {
-        if state.installed.as_ref().is_some_and(|installed| handler::serves(installed, config.chain)) {
+    if state.installed.config.as_ref().is_some_and(|old| old.signal == config.signal) {
+        if state.installed.handler.as_ref().is_some_and(|handler| signal_action::serves(handler, config.chain)) {
             return start_watcher(state);
         }
         disarm(state);
     }
-    let plan = handler::plan(state, config.signal, config.chain)?;
-    if state.watchers == 0 {
+    let installed = &state.installed;
+    let plan = signal_action::plan(&installed.hooks, &installed.reserved, config.signal, config.chain)?;
+    if installed.watchers == 0 {
         handler::forget_request();
     }
     start_watcher(state)?;
     handler::arm();
-    let installed = handler::install(state, plan).inspect_err(|_| {
-        if state.config.is_none() {
+    // SAFETY: `on_signal` is async-signal-safe, as it says.
+    let placed = unsafe { signal_action::install(&mut state.installed.hooks, plan, handler::on_signal) };
+    let placed = placed.inspect_err(|_| {
+        if state.installed.config.is_none() {
             handler::disarm();
         }
     })?;
-    if let Some(old) = state.installed.replace(installed) {
-        handler::uninstall(old);
+    if let Some(old) = state.installed.handler.replace(placed) {
+        signal_action::uninstall(old);
     }
     Ok(())
 }
@@ -78,26 +82,26 @@ pub fn shut_down() {
     state.shutting_down = true;
     show_disarmed();
     drop(state);
-    drop(state::wait_until(|state| !state.asks_for_gil));
+    drop(state::wait_until(|state| !state.dumps.asks_for_gil));
 }
 
 /// In a forked child of the application: its own page, its own watcher. Called with everything locked, while the
 /// child has one thread.
 pub fn rearm_in_child(state: &mut State) {
-    (state.dumping, state.installing) = (false, false);
-    (state.watchers, state.watcher_stops, state.asks_for_gil) = (0, false, false);
+    (state.dumps.under_way, state.installed.changing) = (false, false);
+    (state.installed.watchers, state.installed.watcher_stops, state.dumps.asks_for_gil) = (0, false, false);
     // The parent's: to drop it here would remove the parent's temporary file.
-    std::mem::forget(state.gil_order.take());
-    let renewed = control::renew(state);
-    if state.config.is_none() || state.shutting_down {
+    std::mem::forget(state.dumps.gil_order.take());
+    let renewed = control::renew(&state.dumps.interpreter.version, state.installed.config.as_ref());
+    if state.installed.config.is_none() || state.shutting_down {
         return;
     }
-    state.rearm_error = match (start_watcher(state), renewed) {
+    state.forks.rearm_error = match (start_watcher(state), renewed) {
         (Err(problem), _) => Some(problem.0),
         (Ok(()), Err(error)) => Some(format!("cannot make the control block: {}", crate::problem::explain(&error))),
         (Ok(()), Ok(())) => None,
     };
-    if state.watchers > 0
+    if state.installed.watchers > 0
         && let Some(page) = control::page()
     {
         handler::arm_in_child(page);
@@ -107,9 +111,9 @@ pub fn rearm_in_child(state: &mut State) {
 
 /// Is there nothing to do for `config`?
 fn unchanged(config: &Config) -> bool {
-    let state = state::lock();
-    let ours = state.installed.as_ref().is_some_and(handler::is_current);
-    state.config.as_ref() == Some(config) && ours && state.watchers > 0 && !state.watcher_stops
+    let installed = &state::lock().installed;
+    let ours = installed.handler.as_ref().is_some_and(signal_action::is_current);
+    installed.config.as_ref() == Some(config) && ours && installed.watchers > 0 && !installed.watcher_stops
 }
 
 /// Gives the signal back; the watcher stays.
@@ -118,9 +122,9 @@ fn disarm(state: &mut State) {
     if let Some(page) = control::page() {
         page.signal.store(0, Relaxed);
     }
-    state.config = None;
-    if let Some(installed) = state.installed.take() {
-        handler::uninstall(installed);
+    state.installed.config = None;
+    if let Some(handler) = state.installed.handler.take() {
+        signal_action::uninstall(handler);
     }
 }
 
@@ -133,20 +137,20 @@ fn show_disarmed() {
 }
 
 fn start_watcher(state: &mut State) -> Result<(), Problem> {
-    if state.watchers > 0 {
+    if state.installed.watchers > 0 {
         return Ok(());
     }
     watcher::spawn()
         .map_err(|error| Problem(format!("cannot start the watcher thread: {}", crate::problem::explain(&error))))?;
-    state.watchers = 1;
+    state.installed.watchers = 1;
     Ok(())
 }
 
 fn stop_watcher() {
-    state::lock().watcher_stops = true;
+    state::lock().installed.watcher_stops = true;
     if let Some(page) = control::page() {
         wake::post(page);
     }
-    let mut state = state::wait_until(|state| state.watchers == 0);
-    state.watcher_stops = false;
+    let mut state = state::wait_until(|state| state.installed.watchers == 0);
+    state.installed.watcher_stops = false;
 }

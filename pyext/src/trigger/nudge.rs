@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::thread;
 use std::time::Duration;
 
-use super::handler::{self, Installed};
+use crate::signal_action::{self, Handler};
 use crate::state;
 
 /// When to look, counted from one look to the next: the other thread's handler runs within that time, if it is to run.
@@ -28,18 +28,18 @@ static GOT: AtomicBool = AtomicBool::new(false);
 /// Nudges the main thread if a signal waits for it.
 pub fn look() {
     let state = state::lock();
-    if state.shutting_down || !state.signals.is_some_and(|signals| signals.wait()) {
+    if state.shutting_down || !state.installed.signals.is_some_and(|signals| signals.wait()) {
         return;
     }
-    if let Some(installed) = state.installed.as_ref().filter(|installed| handler::is_alone(installed)) {
-        nudge(installed);
+    if let Some(handler) = state.installed.handler.as_ref().filter(|handler| signal_action::is_alone(handler)) {
+        nudge(handler);
     }
 }
 
 /// With the state locked: whoever takes the handler out, or forks, waits until it is over.
-fn nudge(installed: &Installed) {
+fn nudge(handler: &Handler) {
     GOT.store(false, Relaxed);
-    if handler::set_restarts(installed, false).is_ok() && send(installed).is_ok() {
+    if signal_action::set_restarts(handler, false).is_ok() && send(handler).is_ok() {
         let mut waited = Duration::ZERO;
         while !GOT.load(Acquire) && waited < WAKING {
             thread::sleep(STEP);
@@ -47,11 +47,11 @@ fn nudge(installed: &Installed) {
         }
     }
     // The only error is a signal that does not exist, and this one did.
-    let _ = handler::set_restarts(installed, true);
+    let _ = signal_action::set_restarts(handler, true);
 }
 
 /// To the thread that the kernel prefers, which is Python's main thread (see [`crate::cpython::runtime`]).
-fn send(installed: &Installed) -> io::Result<()> {
+fn send(handler: &Handler) -> io::Result<()> {
     /// The kernel's `siginfo_t` as `sigqueue` fills it in.
     #[repr(C)]
     struct Queued {
@@ -67,7 +67,7 @@ fn send(installed: &Installed) -> io::Result<()> {
     const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
     // SAFETY: getpid and getuid have no precondition.
     let (pid, uid) = unsafe { (libc::getpid(), libc::getuid()) };
-    let (signal, code) = (handler::signal(installed), libc::SI_QUEUE);
+    let (signal, code) = (signal_action::signal(handler), libc::SI_QUEUE);
     let queued = Queued { signal, errno: 0, code, padding: 0, pid, uid, value: mark(), rest: [0; 12] };
     // SAFETY: the structure is as long as the kernel expects, and it only reads it.
     match unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, pid, signal, &raw const queued) } {

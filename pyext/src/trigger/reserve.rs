@@ -1,4 +1,4 @@
-//! Python's own idea of the dump signal: it is told to ignore it, before our handler comes in below it.
+//! Python's own idea of the dump signal: it ignores it, before our handler comes in below it.
 //!
 //! Python does not see handlers that were installed in C. Whoever resets what `signal.getsignal` calls default, as
 //! billiard does in each process of a celery pool, would replace ours without knowing. What is ignored, they leave
@@ -6,32 +6,31 @@
 
 use pyo3::prelude::*;
 
-use super::handler;
-use crate::state;
+use crate::{signal_action, state};
 
 /// Has Python ignore the signal, if its action is the default one.
 pub fn take(py: Python<'_>, signal: i32) {
-    if handler::is_default(signal) && tell(py, signal, "SIG_IGN").is_ok() {
-        state::lock().reserved.insert(signal);
+    if signal_action::is_default(signal) && set_action(py, signal, "SIG_IGN").is_ok() {
+        state::lock().installed.reserved.insert(signal);
     }
 }
 
 /// For each signal that is not installed (any more): as it was before [`take`], unless it has got a handler since.
 pub fn give_back(py: Python<'_>) {
     let free: Vec<i32> = {
-        let state = state::lock();
-        let installed = state.config.as_ref().map(|config| config.signal);
-        state.reserved.iter().copied().filter(|&signal| Some(signal) != installed).collect()
+        let installed = &state::lock().installed;
+        let used = installed.config.as_ref().map(|config| config.signal);
+        installed.reserved.iter().copied().filter(|&signal| Some(signal) != used).collect()
     };
     for signal in free {
-        let untouched = handler::is_default(signal) || handler::is_ignored(signal);
-        if !untouched || tell(py, signal, "SIG_DFL").is_ok() {
-            state::lock().reserved.remove(&signal);
+        let untouched = signal_action::is_default(signal) || signal_action::is_ignored(signal);
+        if !untouched || set_action(py, signal, "SIG_DFL").is_ok() {
+            state::lock().installed.reserved.remove(&signal);
         }
     }
 }
 
-fn tell(py: Python<'_>, signal: i32, action: &str) -> PyResult<()> {
+fn set_action(py: Python<'_>, signal: i32, action: &str) -> PyResult<()> {
     let module = py.import("_signal")?;
     module.call_method1("signal", (signal, module.getattr(action)?)).map(drop)
 }

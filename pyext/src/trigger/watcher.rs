@@ -16,9 +16,8 @@ use heapsee_format::control::ControlPage;
 use super::{handler, nudge, wake};
 use crate::address_space;
 use crate::control;
-use crate::snapshot::signals;
-use crate::snapshot::{self, Request, Target};
-use crate::state;
+use crate::snapshot::{self, Attendant, Request, Target, signals};
+use crate::{signal_action, state};
 
 /// As `/proc/PID/task/*/comm` shows it.
 const NAME: &str = "heapsee";
@@ -57,7 +56,7 @@ fn run() {
         watch(page);
     }
     let mut state = state::lock();
-    state.watchers = 0;
+    state.installed.watchers = 0;
     drop(state);
     state::notify();
 }
@@ -67,7 +66,7 @@ fn watch(page: &ControlPage) {
     loop {
         // Before looking for work: what comes after this look makes the wait end at once.
         let seen = wake::seen(page);
-        if state::lock().watcher_stops {
+        if state::lock().installed.watcher_stops {
             return;
         }
         // A panic here would be our bug; the worker must live on, and the next signal be answered.
@@ -89,8 +88,8 @@ fn answer_check(page: &ControlPage) {
         return;
     }
     let state = state::lock();
-    let ours = state.installed.as_ref().is_some_and(handler::is_current);
-    page.armed.store(u32::from(ours && state.config.is_some() && !state.shutting_down), Relaxed);
+    let ours = state.installed.handler.as_ref().is_some_and(signal_action::is_current);
+    page.armed.store(u32::from(ours && state.installed.config.is_some() && !state.shutting_down), Relaxed);
     page.checks_answered.store(asked, Release);
 }
 
@@ -99,14 +98,13 @@ fn answer() -> bool {
     let Some(sender) = handler::request() else { return false };
     let config = {
         let state = state::lock();
-        state.config.clone().filter(|_| !state.shutting_down)
+        state.installed.config.clone().filter(|_| !state.shutting_down)
     };
     let Some(config) = config else {
         handler::request_taken();
         return false;
     };
-    // How it ended is in the control page, where the sender looks.
-    let _ = snapshot::take(Request {
+    let request = Request {
         reason: "signal",
         signal: Some(config.signal),
         sender: Some(sender),
@@ -116,6 +114,9 @@ fn answer() -> bool {
         gil_timeout: config.gil_timeout,
         values: config.values,
         min_free: config.min_free,
-    });
+    };
+    let attendant = Attendant { begun: handler::request_taken, looks: &nudge::LOOKS, look: nudge::look };
+    // How it ended is in the control page, where the sender looks.
+    let _ = snapshot::take(request, attendant);
     true
 }

@@ -8,7 +8,7 @@ use heapsee_format::meta::Counts;
 use super::around::Around;
 use super::referents::Referents;
 use super::secrecy::{Names, Writer};
-use super::types::{Kind, TypeInfo, Types};
+use super::types::{LineShape, TypeInfo, Types};
 use super::visited::Visited;
 use super::{Options, Sink};
 use crate::cpython::sizeof::Sizer;
@@ -125,7 +125,7 @@ impl<'h, 's> Walk<'h, 's> {
         describe(object, info, &self.writer, &mut line);
         line.refs(referents.iter().map(|referent| referent.address()));
 
-        if info.kind == Kind::Type {
+        if info.kind == LineShape::Type {
             self.type_objects.extend(object.as_type());
         }
         self.counts.bytes = self.counts.bytes.saturating_add(size);
@@ -179,48 +179,48 @@ fn write_around<'h>(object: Object<'h>, info: &TypeInfo<'h>, lines: &mut Vec<u8>
 /// Writes `name`, `len` and `value`, where the object has them.
 fn describe<'h>(object: Object<'h>, info: &TypeInfo<'h>, writer: &Writer<'_>, line: &mut LineWriter<'_>) {
     match info.kind {
-        Kind::Dict | Kind::DictSubclass => line.len(dict::len(object)),
-        Kind::Sequence => line.len(object.item_count()),
-        Kind::Set => line.len(object.set_len()),
-        Kind::Str | Kind::StrSubclass => {
+        LineShape::Dict | LineShape::DictSubclass => line.len(dict::len(object)),
+        LineShape::Sequence => line.len(object.item_count()),
+        LineShape::Set => line.len(object.set_len()),
+        LineShape::Str | LineShape::StrSubclass => {
             if let Some(characters) = object.characters() {
-                let charset = if info.kind == Kind::Str { Charset::Unicode } else { Charset::Latin1 };
+                let charset = if info.kind == LineShape::Str { Charset::Unicode } else { Charset::Latin1 };
                 line.len(characters.len() as u64);
                 writer.text(object, characters, charset, line);
             }
         }
-        Kind::Bytes => {
+        LineShape::Bytes => {
             line.len(object.item_count());
             writer.bytes(object.bytes(), line);
         }
-        Kind::Int => {
+        LineShape::Int => {
             if let Some(value) = long::value(object) {
                 writer.int(value, line);
             }
         }
-        Kind::Bool => line.bool(long::is_true(object)),
-        Kind::Module => {
+        LineShape::Bool => line.bool(long::is_true(object)),
+        LineShape::Module => {
             if let Some(name) = object.module_name() {
                 writer.module(name, line);
             }
         }
-        Kind::Function => {
+        LineShape::Function => {
             if let Some(name) = object.function_name() {
                 writer.function(name, line);
             }
         }
-        Kind::Type => {
+        LineShape::Type => {
             if let Some(ty) = object.as_type() {
                 line.name(ty.tp_name().chars().map(u32::from));
             }
         }
-        Kind::Frame => {
+        LineShape::Frame => {
             if let Some(name) = object.frame_code().and_then(Object::code_name)
                 && let Some(characters) = name.characters()
             {
                 writer.text(name, characters, Charset::Latin1, line);
             }
         }
-        Kind::Other => {}
+        LineShape::Other => {}
     }
 }

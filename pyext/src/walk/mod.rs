@@ -23,8 +23,8 @@ use pyo3::types::PyList;
 
 use crate::cpython::collector::Collector;
 use crate::cpython::gc::Lists;
-use crate::cpython::interpreter::{Interpreter, RootDicts, Threads, frames_fit};
-use crate::cpython::{Object, StillHeap, inline_values, layout, thread_state};
+use crate::cpython::interpreter::{Interpreter, RootDicts, Threads, frames_fit, modules};
+use crate::cpython::{Object, StillHeap, fits, inline_values, thread_state};
 use around::Around;
 use emit::Walk;
 pub use reachable::{reachable, write_reachable};
@@ -92,24 +92,36 @@ pub struct Report {
 
 impl Walker {
     /// Looks at the interpreter and checks what the walk will rely on. What is laid out in another way than this build
-    /// believes is done without: [`Walker::describe`] says so.
+    /// believes is done without: [`Walker::describe`] says so. Where the collector's lists are found, this imports
+    /// nothing, makes no object and releases neither object nor GIL, so that a copy of a process that has never heard of
+    /// heapsee can do it. A worker goes on with [`Walker::settle`].
     ///
     /// # Errors
-    /// The interpreter raises when asked.
+    /// The lists are not found, and `gc` cannot do instead.
     pub fn new(py: Python<'_>) -> PyResult<Walker> {
-        let walker = Walker {
-            interpreter: Interpreter::new(py)?,
-            lists: Lists::find(py).filter(|_| !layout::FORGOTTEN.load(Relaxed)),
-            collector: Collector::new(py)?,
-            thread_state: thread_state::Variable::find(py),
-        };
-        let moment = walker.hold(py);
         // SAFETY: the GIL is held and no code that changes objects runs while the proof lives.
         let heap = unsafe { StillHeap::assume() };
-        layout::FRAMES.set(frames_fit(&heap, &moment.threads));
-        layout::INSTANCES.set(inline_values::fit(py)?);
-        moment.release(py);
+        let lists = Lists::find(py).filter(|_| !fits::FORGOTTEN.load(Relaxed));
+        let walker = Walker {
+            interpreter: Interpreter::new(py, &heap),
+            collector: Collector::new(py, lists.as_ref())?,
+            lists,
+            thread_state: None,
+        };
+        fits::INSTANCES.set(modules(&heap).is_some_and(inline_values::fit));
         Ok(walker)
+    }
+
+    /// Finds out what cannot be seen without making something: whether frames are laid out as expected, which dict the
+    /// interpreter keeps, and what a copy made without the GIL needs.
+    pub fn settle(&mut self, py: Python<'_>) {
+        self.thread_state = thread_state::Variable::find(py);
+        self.interpreter.take_state_dict(py);
+        let moment = self.hold(py);
+        // SAFETY: the GIL is held and no code that changes objects runs while the proof lives.
+        let heap = unsafe { StillHeap::assume() };
+        fits::FRAMES.set(frames_fit(&heap, &moment.threads));
+        moment.release(py);
     }
 
     /// One line on how heaps are walked here, for `status()`.
@@ -120,25 +132,25 @@ impl Walker {
                 "asks gc.get_objects(), which is slower, and misses frozen objects: the collector's lists were not found"
             }
         };
-        let mut said = tracked.to_owned();
+        let mut description = tracked.to_owned();
         let unknown = [
             (self.interpreter.knows_thread_ids(), "threads have no ids"),
-            (layout::FRAMES.holds(), "the locals of running frames are not seen"),
-            (layout::INSTANCES.holds(), "attributes kept without a dict have no names"),
+            (fits::FRAMES.holds(), "the locals of running frames are not seen"),
+            (fits::INSTANCES.holds(), "attributes kept without a dict have no names"),
         ];
         for (_, what) in unknown.into_iter().filter(|(is_known, _)| !is_known) {
-            said.push_str("; ");
-            said.push_str(what);
+            description.push_str("; ");
+            description.push_str(what);
         }
-        if !(layout::FRAMES.holds() && layout::INSTANCES.holds()) {
-            said.push_str(": this CPython differs from the one heapsee was built for, install heapsee for it");
+        if !(fits::FRAMES.holds() && fits::INSTANCES.holds()) {
+            description.push_str(": this CPython differs from the one heapsee was built for, install heapsee for it");
         }
-        said
+        description
     }
 
     /// What a copy of this process needs to walk although this thread has no GIL; see [`Walker::hold_without_gil`].
     /// `None` where it cannot be done. Not for the copy itself: takes locks.
-    pub fn without_gil(&self) -> Option<thread_state::Place> {
+    pub fn without_gil(&self) -> Option<thread_state::PresentState> {
         self.lists?;
         self.thread_state?.of_this_thread()
     }
@@ -149,7 +161,7 @@ impl Walker {
     /// # Safety
     /// This is a forked copy with one thread, that of the thread that has called [`Walker::without_gil`]; CPython's
     /// allocators have been replaced, since frame objects may have to be made.
-    pub unsafe fn hold_without_gil(&self, place: thread_state::Place) -> Moment {
+    pub unsafe fn hold_without_gil(&self, place: thread_state::PresentState) -> Moment {
         // SAFETY: the caller's promise; with a present thread state, and nobody else to run, this thread may do what
         // one with the GIL may.
         unsafe {

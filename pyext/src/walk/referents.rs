@@ -3,7 +3,7 @@
 use crate::cpython::inline_values::InlineValues;
 use crate::cpython::{Object, TypeObject, dict, frame};
 
-use super::types::{Kind, TypeInfo};
+use super::types::{LineShape, TypeInfo};
 
 /// Finds referents; keeps its working space between calls.
 #[derive(Default)]
@@ -32,12 +32,12 @@ impl<'h> Referents<'h> {
     ) -> &[Object<'h>] {
         self.found.clear();
         match info.kind {
-            Kind::Dict => self.add_entries(object),
-            Kind::DictSubclass => self.add_dict_subclass(object, info.ty, inline),
+            LineShape::Dict => self.add_entries(object),
+            LineShape::DictSubclass => self.add_dict_subclass(object, info.ty, inline),
             _ => {
                 object.traverse(&mut self.found);
                 self.name_inline_values(object, info.ty, inline, 0);
-                if is_running && info.kind == Kind::Frame {
+                if is_running && info.kind == LineShape::Frame {
                     frame::running_referents(object, &mut self.found);
                 }
             }

@@ -13,7 +13,7 @@ use crate::cpython::sizeof::Sizer;
 
 /// What decides how an object's line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum LineShape {
     /// `dict` or `frozendict` itself.
     Dict,
     /// A subclass of one of them.
@@ -51,7 +51,7 @@ pub struct TypeInfo<'h> {
     /// Its name as lines have it.
     pub encoded_name: Vec<u8>,
     /// How lines of its instances look.
-    pub kind: Kind,
+    pub kind: LineShape,
     /// How the size of its instances is found.
     pub sizer: Sizer,
     /// Whether instances refer to it: it was made at run time.
@@ -105,7 +105,7 @@ impl<'h> TypeInfo<'h> {
         TypeInfo {
             ty,
             encoded_name,
-            kind: Kind::of(ty),
+            kind: LineShape::of(ty),
             sizer: Sizer::of(ty),
             is_heap_type: ty.is_heap_type(),
             is_skipped: false,
@@ -114,33 +114,33 @@ impl<'h> TypeInfo<'h> {
     }
 }
 
-impl Kind {
-    fn of(ty: TypeObject<'_>) -> Kind {
+impl LineShape {
+    fn of(ty: TypeObject<'_>) -> LineShape {
         let has = |flag| ty.has_flag(flag);
         if has(ffi::Py_TPFLAGS_DICT_SUBCLASS) {
-            if ty.is_dict() { Kind::Dict } else { Kind::DictSubclass }
+            if ty.is_dict() { LineShape::Dict } else { LineShape::DictSubclass }
         } else if has(ffi::Py_TPFLAGS_UNICODE_SUBCLASS) {
-            if ty.is_str() { Kind::Str } else { Kind::StrSubclass }
+            if ty.is_str() { LineShape::Str } else { LineShape::StrSubclass }
         } else if has(ffi::Py_TPFLAGS_LIST_SUBCLASS) || has(ffi::Py_TPFLAGS_TUPLE_SUBCLASS) {
-            Kind::Sequence
+            LineShape::Sequence
         } else if has(ffi::Py_TPFLAGS_BYTES_SUBCLASS) {
-            Kind::Bytes
+            LineShape::Bytes
         } else if has(ffi::Py_TPFLAGS_LONG_SUBCLASS) {
-            if ty.is_bool() { Kind::Bool } else { Kind::Int }
+            if ty.is_bool() { LineShape::Bool } else { LineShape::Int }
         } else if has(ffi::Py_TPFLAGS_TYPE_SUBCLASS) {
-            Kind::Type
+            LineShape::Type
         } else if ty.is_frame() {
-            Kind::Frame
+            LineShape::Frame
         } else if ty.is_function() {
-            Kind::Function
+            LineShape::Function
         } else if ty.derives_from_module() {
-            Kind::Module
+            LineShape::Module
         } else if ty.derives_from_set() {
-            Kind::Set
+            LineShape::Set
         } else if ty.derives_from_frozendict() {
-            if ty.is_frozendict() { Kind::Dict } else { Kind::DictSubclass }
+            if ty.is_frozendict() { LineShape::Dict } else { LineShape::DictSubclass }
         } else {
-            Kind::Other
+            LineShape::Other
         }
     }
 }
