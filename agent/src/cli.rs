@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::asking::{LONGEST, Patience};
 use crate::config;
 use crate::discovery::Selection;
 use crate::exit::{self, Failure};
 use crate::intake::copy::Compression;
-use crate::trigger::{LONGEST, Patience};
 
 /// Finds Python workers, asks them for heap dumps safely, and collects the files.
 #[derive(Parser, Debug)]

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reader::{Located, Table};
-use super::values::{
+use crate::asking::LONGEST;
+use crate::intake::seal;
+use crate::settings::values::{
     Amount, DURATION, PERCENT, SIZE, SIZE_OR_PERCENT, amount, duration, percent, size, some_duration, some_size,
 };
-use crate::intake::seal;
-use crate::trigger::LONGEST;
+use crate::settings::{Located, Table, choice};
 
 /// Where the control socket is, unless a configuration says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/heapsee/agent.sock";
@@ -364,15 +364,6 @@ fn absolute(table: &Table<'_>, key: &'static str, text: Located<String>) -> Opti
     }
     table.problem(text.at, format!("{} = {:?} is not absolute", table.key(key), text.value), format!("write {PATH}"));
     None
-}
-
-/// One of a few words.
-pub fn choice(table: Option<&Table<'_>>, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
-    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-    let found = table?.parsed(key, &quoted.join(" or "), |text| {
-        words.iter().find(|&&word| word == text).copied().ok_or_else(|| "it is not known".to_owned())
-    });
-    Some(found?.value)
 }
 
 fn web_address(table: &Table<'_>, key: &'static str) -> Option<String> {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::settings::values::Amount;
+use crate::triggers::Trigger;
 
 const WHOLE: &str = r#"
 [agent]
@@ -109,11 +111,11 @@ fn a_whole_configuration_is_taken_as_it_is_written() {
     assert_eq!(config.retention.apps["lms.wsgi"], Quota { max_count: Some(5), ..Quota::default() });
     assert_eq!(config.ship.as_ref().map(|ship| ship.part_size), Some(16 << 20));
     assert_eq!(config.hook.and_then(|hook| hook.summary), Some("/opt/heapsee".into()));
-    let level = Level { above: 2e9, clear: 1.5e9, polls: 3 };
-    assert_eq!(config.rules[0].trigger, Trigger::Memory(Measure::Rss, level));
+    let level = triggers::Level { above: 2e9, clear: 1.5e9, polls: 3 };
+    assert_eq!(config.rules[0].trigger, Trigger::Rss(triggers::Rss(level)));
     assert_eq!(config.rules[0].select.app.as_deref(), Some("lms*"));
     assert_eq!((config.rules[1].dumps, config.rules[1].apart), (3, Duration::from_secs(600)));
-    assert!(matches!(&config.rules[2].trigger, Trigger::Cron(_)));
+    assert!(matches!(&config.rules[2].trigger, Trigger::Schedule(triggers::Schedule::Cron(_))));
 }
 
 #[test]

@@ -19,11 +19,11 @@ use heapsee_format::meta;
 use heapsee_format::naming::sidecar_path;
 use jiff::Timestamp;
 
+use crate::asking::Published;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::space;
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::trigger::Published;
 use copy::{Compression, Digests, Form};
 use manifest::Manifest;
 use source::{Directory, Original};

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::asking::Published;
 use crate::config::Config;
 use crate::discovery::Process;
 use crate::exit::{Exit, Failure};
@@ -28,7 +29,6 @@ use crate::progress::Progress;
 use crate::retention::{Keeper, Outcome, Reason};
 use crate::stop::Stop;
 use crate::sweep;
-use crate::trigger::Published;
 use forward::Forwarder;
 
 /// So often the limits are looked at, though nothing has come.
