@@ -24,6 +24,7 @@ mod progress;
 mod render;
 mod retention;
 mod rules;
+mod seal;
 mod settings;
 mod ship;
 mod stop;

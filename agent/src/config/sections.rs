@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::asking::LONGEST;
-use crate::intake::seal;
+use crate::seal;
 use crate::settings::values::{
     Amount, DURATION, PERCENT, SIZE, SIZE_OR_PERCENT, amount, duration, percent, size, some_duration, some_size,
 };

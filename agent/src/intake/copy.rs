@@ -12,8 +12,8 @@ use heapsee_format::digest::{Digest, Digester};
 use rustix::fs::{Advice, fadvise};
 use zstd::stream::{read::Decoder, write::Encoder};
 
-use super::seal::{self, Recipients};
 use crate::exit::{Exit, Failure};
+use crate::seal::{self, Recipients};
 
 /// How much is read at a time: a stop request is looked at this often.
 pub const CHUNK: usize = 1 << 18;
