@@ -325,3 +325,26 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_command_line_gets_what_the_section_says() {
+    let cases = [
+        ("s3://dumps/prod", None, Some("eu-central-1"), false, Some("10MB")),
+        ("s3://dumps", Some("https://minio.example:9000"), None, false, None),
+        ("s3://dumps", Some("http://minio.example:9000"), None, false, Some("1")),
+        ("s3://dumps", Some("http://minio.example:9000"), None, true, None),
+        ("s3://dumps", Some("ftp://x"), None, true, Some("1")),
+        ("s3://dumps", None, None, false, Some("10")),
+        ("file://x", Some("ftp://x"), None, false, None),
+        ("x", None, None, false, None),
+    ];
+    for (url, endpoint, region, allow_http, bandwidth) in cases {
+        let mut text = format!("[ship]\nurl = {url:?}\nallow_http = {allow_http}\n");
+        for (key, value) in [("endpoint", endpoint), ("region", region), ("bandwidth", bandwidth)] {
+            text.extend(value.map(|value| format!("{key} = {value:?}\n")));
+        }
+        let of_section = Config::parse(&text).map(|config| config.ship.unwrap());
+        let of_section = of_section.map_err(|problems| format!("{}; {}", problems[0].reason, problems[0].fix));
+        assert_eq!(Ship::from_arguments(url, endpoint, region, allow_http, bandwidth), of_section);
+    }
+}
