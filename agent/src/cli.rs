@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::asking::{LONGEST, Patience};
 use crate::config;
 use crate::discovery::Selection;
 use crate::exit::{self, Failure};
 use crate::intake::copy::Compression;
-use crate::trigger::{LONGEST, Patience};
 
 /// Finds Python workers, asks them for heap dumps safely, and collects the files.
 #[derive(Parser, Debug)]
@@ -293,24 +293,11 @@ impl ShipArgs {
     /// The destination that the command line names, if it does; checked as in a configuration.
     pub fn options(&self) -> Result<Option<config::Ship>, Failure> {
         let Some(to) = &self.to else { return Ok(None) };
-        let mut text = format!("[ship]\nurl = {}\nallow_http = {}\n", quoted(to), self.allow_http);
-        let given = [("endpoint", &self.endpoint), ("region", &self.region), ("bandwidth", &self.bandwidth)];
-        for (key, value) in given {
-            // A string of JSON is one of TOML too.
-            text.extend(value.as_ref().map(|value| format!("{key} = {}\n", quoted(value))));
-        }
-        match config::Config::parse(&text) {
-            Ok(config) => Ok(config.ship),
-            Err(problems) => {
-                let first = problems.first().map(|problem| format!("{}; {}", problem.reason, problem.fix));
-                Err(Failure::new(exit::Exit::Usage, first.unwrap_or_default()))
-            }
-        }
+        let (endpoint, region, bandwidth) = (&self.endpoint, &self.region, &self.bandwidth);
+        config::Ship::from_arguments(to, endpoint.as_deref(), region.as_deref(), self.allow_http, bandwidth.as_deref())
+            .map(Some)
+            .map_err(|wrong| Failure::new(exit::Exit::Usage, wrong))
     }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// Arguments of `prune`.

@@ -108,6 +108,26 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     }
 }
 
+/// A name as one harmless component of a path.
+pub fn safe_name(name: &str) -> String {
+    let safe: String = name
+        .chars()
+        .take(80)
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '+') { c } else { '_' })
+        .collect();
+    match safe.strip_prefix('.') {
+        Some(rest) => format!("_{rest}"),
+        None if safe.is_empty() => "unknown".to_owned(),
+        None => safe,
+    }
+}
+
+/// Free (for this user) and total bytes of the file system with that directory.
+pub fn space(directory: &Path) -> std::io::Result<(u64, u64)> {
+    let found = rustix::fs::statvfs(directory)?;
+    Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

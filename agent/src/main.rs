@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 mod armed;
+mod asking;
 mod block;
 mod check;
 mod cli;
@@ -16,16 +17,19 @@ mod files;
 mod hook;
 mod host;
 mod intake;
+mod look;
 mod pipeline;
 mod procfs;
 mod progress;
 mod render;
 mod retention;
 mod rules;
+mod seal;
+mod settings;
 mod ship;
 mod stop;
 mod sweep;
-mod trigger;
+mod triggers;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -12,10 +12,10 @@ use heapsee_format::meta::Meta;
 use heapsee_format::naming::{SIDECAR_SUFFIX, parse_dump_name, parse_temp_name};
 
 use crate::intake::catalog::{Catalog, size_on_disk};
+use crate::intake::shipped::UPLOAD;
 use crate::intake::source::{Directory, Found};
 use crate::intake::store;
 use crate::procfs;
-use crate::ship::state::UPLOAD;
 
 /// A file that was changed since is nobody's leftover: its writer may be a child that bears another pid.
 const FRESH: Duration = Duration::from_secs(60);

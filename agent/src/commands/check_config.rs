@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::{json, print};
 use crate::cli::CheckConfigArgs;
-use crate::config::{Config, LoadError, Problem};
+use crate::config::{Config, LoadError};
 use crate::exit::{Exit, Failure};
+use crate::settings::Problem;
 
 /// What `--json` prints.
 #[derive(Serialize)]

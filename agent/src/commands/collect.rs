@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::{print, store_path, talk};
 use crate::cli::CollectArgs;
-use crate::config::{Amount, Config};
+use crate::config::Config;
 use crate::discovery::{Scope, scan};
 use crate::exit::{Exit, Failure};
 use crate::host;
 use crate::intake::Originals;
 use crate::pipeline::Pipeline;
+use crate::settings::values::Amount;
 use crate::stop::Stop;
 
 /// Runs the command.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{json, print, store_path};
 use crate::armed::{Refusal, Worker};
+use crate::asking::{Published, take_dump};
 use crate::cli::DumpArgs;
 use crate::discovery::choose;
 use crate::exit::{Exit, Failure};
@@ -17,7 +18,6 @@ use crate::intake::{Intake, Originals, Stored};
 use crate::progress::Progress;
 use crate::render;
 use crate::stop::Stop;
-use crate::trigger::{Published, take_dump};
 
 /// Runs the command.
 pub fn run(args: &DumpArgs) -> Result<(), Failure> {

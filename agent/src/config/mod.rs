@@ -2,13 +2,10 @@
 //!
 //! Nothing here looks at the host: whether a directory exists or a bucket answers is found out by whoever uses it.
 
-mod cron;
-mod reader;
 mod rule;
 mod sections;
 #[cfg(test)]
 mod tests;
-mod values;
 
 use std::fs;
 use std::io;
@@ -16,14 +13,11 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use cron::Cron;
-pub use reader::Problem;
-use reader::{Sink, Table};
-pub use rule::{Event, Level, Measure, Resource, Rule, Select, Trigger};
-pub use sections::{Agent, DEFAULT_SOCKET, Hook, Intake, Limits, Metrics, Quota, Retention, Ship, Store};
-pub use values::Amount;
-
 use crate::exit::{Exit, Failure};
+use crate::settings::{Problem, Sink, Table};
+use crate::triggers::{self, Surroundings};
+pub use rule::Rule;
+pub use sections::{Agent, DEFAULT_SOCKET, Hook, Intake, Limits, Metrics, Quota, Retention, Ship, Store};
 
 /// Where the configuration is, unless it is said.
 pub const DEFAULT_PATH: &str = "/etc/heapsee/agent.toml";
@@ -161,7 +155,7 @@ fn sections_of(root: &Table<'_>) -> Option<Config> {
     let mut rules: Vec<Rule> = Vec::new();
     for mut table in root.tables("rule") {
         let rule = rule::rule(&mut table);
-        table.close(rule::of_other_trigger);
+        table.close(triggers::of_other_kind);
         let Some(rule) = rule else { continue };
         if rules.iter().any(|other| other.name == rule.name) {
             let reason = format!("there are two rules called {:?}", rule.name);
@@ -188,25 +182,14 @@ fn sections_of(root: &Table<'_>) -> Option<Config> {
 
 /// What no section can know alone.
 fn consistent(root: &Table<'_>, config: &Config) {
+    let around = Surroundings {
+        poll: config.agent.poll,
+        max_memory_pressure: config.limits.max_memory_pressure,
+        max_io_pressure: config.limits.max_io_pressure,
+    };
     for rule in &config.rules {
-        let (name, place) = (&rule.name, || root.place("rule"));
-        match &rule.trigger {
-            Trigger::Slope { window, .. } if *window < config.agent.poll * 3 => {
-                let reason = format!("rule {name:?}: window = {window:?} holds fewer than three polls");
-                root.problem(place(), reason, "make it longer, or poll of [agent] shorter");
-            }
-            Trigger::Pressure(resource, level) => {
-                let (key, most) = match resource {
-                    Resource::Memory => ("max_memory_pressure", config.limits.max_memory_pressure),
-                    Resource::Io => ("max_io_pressure", config.limits.max_io_pressure),
-                    Resource::Cpu => continue,
-                };
-                if level.above >= most {
-                    let reason = format!("rule {name:?} cannot have a dump: there is none above {key} of [limits]");
-                    root.problem(place(), reason, format!("make above less than {key}, or {key} more"));
-                }
-            }
-            _ => {}
+        if let Some(conflict) = rule.trigger.conflict(&around) {
+            root.problem(root.place("rule"), format!("rule {:?}{}", rule.name, conflict.reason), conflict.fix);
         }
     }
     if config.ship.is_none() && config.retention.delete_unshipped {

@@ -5,17 +5,29 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reader::{Located, Table};
-use super::values::{
+use crate::asking::LONGEST;
+use crate::seal;
+use crate::settings::values::{
     Amount, DURATION, PERCENT, SIZE, SIZE_OR_PERCENT, amount, duration, percent, size, some_duration, some_size,
 };
-use crate::intake::seal;
-use crate::trigger::LONGEST;
+use crate::settings::{Located, Table, choice};
 
 /// Where the control socket is, unless a configuration says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/heapsee/agent.sock";
 
 const PATH: &str = "an absolute path in quotes";
+const SHIP_URL: &str = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///DIRECTORY";
+const WEB_ADDRESS: &str = "an address such as \"https://example.org\"";
+const BANDWIDTH: &str = "bytes a second, such as \"10MB\"";
+/// What is wrong with an endpoint without TLS, and what to do about it.
+const NOT_ENCRYPTED: (&str, &str) =
+    ("endpoint of [ship] is not encrypted (http://)", "use https://, or add allow_http = true");
+
+// What `[ship]` is by default.
+const PART_SIZE: u64 = 8 << 20;
+const SHIP_TIMEOUT: Duration = Duration::from_secs(60);
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(900);
 
 /// `[agent]`: the daemon itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +142,47 @@ pub struct Ship {
     pub retry_max: Duration,
 }
 
+impl Ship {
+    /// What a command line names, with the defaults of the section for the rest.
+    ///
+    /// # Errors
+    /// What is wrong and what to do, in the words of the section.
+    pub fn from_arguments(
+        url: &str,
+        endpoint: Option<&str>,
+        region: Option<&str>,
+        allow_http: bool,
+        bandwidth: Option<&str>,
+    ) -> Result<Ship, String> {
+        fn value<T>(key: &str, text: &str, expected: &str, parsed: Result<T, String>) -> Result<T, String> {
+            parsed.map_err(|reason| format!("{key} of [ship] = {text:?}: {reason}; write {expected}"))
+        }
+        let url = value("url", url, SHIP_URL, ship_url(url))?;
+        let endpoint = endpoint.map(|text| value("endpoint", text, WEB_ADDRESS, web(text))).transpose()?;
+        let mut ship = Ship {
+            url,
+            endpoint,
+            region: region.map(str::to_owned),
+            allow_http,
+            bandwidth: None,
+            part_size: PART_SIZE,
+            timeout: SHIP_TIMEOUT,
+            retry_first: RETRY_FIRST,
+            retry_max: RETRY_MAX,
+        };
+        if ship.is_open() {
+            return Err(format!("{}; {}", NOT_ENCRYPTED.0, NOT_ENCRYPTED.1));
+        }
+        ship.bandwidth = bandwidth.map(|text| value("bandwidth", text, BANDWIDTH, some_size(text))).transpose()?;
+        Ok(ship)
+    }
+
+    /// Whether its endpoint is without TLS, and nobody has allowed that.
+    fn is_open(&self) -> bool {
+        self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://")) && !self.allow_http
+    }
+}
+
 /// `[hook]`: what is told of each collected dump.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hook {
@@ -236,23 +289,12 @@ pub fn retention(table: Option<&Table<'_>>) -> Retention {
 
 /// Reads `[ship]`.
 pub fn ship(table: &Table<'_>) -> Option<Ship> {
-    const URL: &str = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///DIRECTORY";
-    let known = |text: &str| {
-        let (scheme, rest) = text.split_once("://").ok_or("it is no address")?;
-        match scheme {
-            "s3" | "gs" | "az" if rest.trim_matches('/').is_empty() => Err("it names no bucket".into()),
-            "file" if !rest.starts_with('/') => Err("its path is not absolute".into()),
-            "s3" | "gs" | "az" | "file" if rest.contains('@') => Err("it holds a user or a password".into()),
-            "s3" | "gs" | "az" | "file" => Ok(text.to_owned()),
-            _ => Err(format!("{scheme}:// is not known")),
-        }
-    };
-    let url = table.parsed("url", URL, known);
+    let url = table.parsed("url", SHIP_URL, ship_url);
     if url.is_none() && !table.has("url") {
-        table.problem(table.at.clone(), "[ship] has no url", format!("add url = \"…\": {URL}"));
+        table.problem(table.at.clone(), "[ship] has no url", format!("add url = \"…\": {SHIP_URL}"));
     }
-    let retry_first = time(Some(table), "retry_first", 5, |time| !time.is_zero(), "more than 0");
-    let retry_max = time(Some(table), "retry_max", 900, |time| !time.is_zero(), "more than 0");
+    let retry_first = time(Some(table), "retry_first", RETRY_FIRST.as_secs(), |time| !time.is_zero(), "more than 0");
+    let retry_max = time(Some(table), "retry_max", RETRY_MAX.as_secs(), |time| !time.is_zero(), "more than 0");
     if retry_max < retry_first {
         table.problem(table.place("retry_max"), "retry_max of [ship] is less than retry_first", "make it longer");
     }
@@ -261,15 +303,14 @@ pub fn ship(table: &Table<'_>) -> Option<Ship> {
         endpoint: web_address(table, "endpoint"),
         region: table.string("region", "a text in quotes").map(|region| region.value),
         allow_http: table.boolean("allow_http").unwrap_or(false),
-        bandwidth: table.parsed("bandwidth", "bytes a second, such as \"10MB\"", some_size).map(|size| size.value),
-        part_size: table.parsed("part_size", SIZE, part_size).map_or(8 << 20, |size| size.value),
-        timeout: time(Some(table), "timeout", 60, |time| !time.is_zero(), "more than 0"),
+        bandwidth: table.parsed("bandwidth", BANDWIDTH, some_size).map(|size| size.value),
+        part_size: table.parsed("part_size", SIZE, part_size).map_or(PART_SIZE, |size| size.value),
+        timeout: time(Some(table), "timeout", SHIP_TIMEOUT.as_secs(), |time| !time.is_zero(), "more than 0"),
         retry_first,
         retry_max,
     };
-    if ship.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://")) && !ship.allow_http {
-        let reason = "endpoint of [ship] is not encrypted (http://)";
-        table.problem(table.place("endpoint"), reason, "use https://, or add allow_http = true");
+    if ship.is_open() {
+        table.problem(table.place("endpoint"), NOT_ENCRYPTED.0, NOT_ENCRYPTED.1);
     }
     Some(ship)
 }
@@ -366,24 +407,29 @@ fn absolute(table: &Table<'_>, key: &'static str, text: Located<String>) -> Opti
     None
 }
 
-/// One of a few words.
-pub fn choice(table: Option<&Table<'_>>, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
-    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-    let found = table?.parsed(key, &quoted.join(" or "), |text| {
-        words.iter().find(|&&word| word == text).copied().ok_or_else(|| "it is not known".to_owned())
-    });
-    Some(found?.value)
+fn web_address(table: &Table<'_>, key: &'static str) -> Option<String> {
+    Some(table.parsed(key, WEB_ADDRESS, web)?.value)
 }
 
-fn web_address(table: &Table<'_>, key: &'static str) -> Option<String> {
-    let check = |text: &str| {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let rest = rest.ok_or("it is no http:// or https:// address")?;
-        match rest.split('/').next() {
-            None | Some("") => Err("it names no host".to_owned()),
-            Some(host) if host.contains('@') => Err("it holds a user or a password".into()),
-            Some(_) => Ok(text.to_owned()),
-        }
-    };
-    Some(table.parsed(key, "an address such as \"https://example.org\"", check)?.value)
+/// An address that holds no secret.
+fn web(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = rest.ok_or("it is no http:// or https:// address")?;
+    match rest.split('/').next() {
+        None | Some("") => Err("it names no host".to_owned()),
+        Some(host) if host.contains('@') => Err("it holds a user or a password".into()),
+        Some(_) => Ok(text.to_owned()),
+    }
+}
+
+/// A destination of dumps.
+fn ship_url(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").ok_or("it is no address")?;
+    match scheme {
+        "s3" | "gs" | "az" if rest.trim_matches('/').is_empty() => Err("it names no bucket".into()),
+        "file" if !rest.starts_with('/') => Err("its path is not absolute".into()),
+        "s3" | "gs" | "az" | "file" if rest.contains('@') => Err("it holds a user or a password".into()),
+        "s3" | "gs" | "az" | "file" => Ok(text.to_owned()),
+        _ => Err(format!("{scheme}:// is not known")),
+    }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::settings::values::Amount;
+use crate::triggers::Trigger;
 
 const WHOLE: &str = r#"
 [agent]
@@ -109,11 +111,11 @@ fn a_whole_configuration_is_taken_as_it_is_written() {
     assert_eq!(config.retention.apps["lms.wsgi"], Quota { max_count: Some(5), ..Quota::default() });
     assert_eq!(config.ship.as_ref().map(|ship| ship.part_size), Some(16 << 20));
     assert_eq!(config.hook.and_then(|hook| hook.summary), Some("/opt/heapsee".into()));
-    let level = Level { above: 2e9, clear: 1.5e9, polls: 3 };
-    assert_eq!(config.rules[0].trigger, Trigger::Memory(Measure::Rss, level));
+    let level = triggers::Level { above: 2e9, clear: 1.5e9, polls: 3 };
+    assert_eq!(config.rules[0].trigger, Trigger::Rss(triggers::Rss(level)));
     assert_eq!(config.rules[0].select.app.as_deref(), Some("lms*"));
     assert_eq!((config.rules[1].dumps, config.rules[1].apart), (3, Duration::from_secs(600)));
-    assert!(matches!(&config.rules[2].trigger, Trigger::Cron(_)));
+    assert!(matches!(&config.rules[2].trigger, Trigger::Schedule(triggers::Schedule::Cron(_))));
 }
 
 #[test]
@@ -321,5 +323,28 @@ proptest::proptest! {
                 proptest::prop_assert!((1..=text.matches('\n').count() + 1).contains(&problem.line));
             }
         }
+    }
+}
+
+#[test]
+fn a_command_line_gets_what_the_section_says() {
+    let cases = [
+        ("s3://dumps/prod", None, Some("eu-central-1"), false, Some("10MB")),
+        ("s3://dumps", Some("https://minio.example:9000"), None, false, None),
+        ("s3://dumps", Some("http://minio.example:9000"), None, false, Some("1")),
+        ("s3://dumps", Some("http://minio.example:9000"), None, true, None),
+        ("s3://dumps", Some("ftp://x"), None, true, Some("1")),
+        ("s3://dumps", None, None, false, Some("10")),
+        ("file://x", Some("ftp://x"), None, false, None),
+        ("x", None, None, false, None),
+    ];
+    for (url, endpoint, region, allow_http, bandwidth) in cases {
+        let mut text = format!("[ship]\nurl = {url:?}\nallow_http = {allow_http}\n");
+        for (key, value) in [("endpoint", endpoint), ("region", region), ("bandwidth", bandwidth)] {
+            text.extend(value.map(|value| format!("{key} = {value:?}\n")));
+        }
+        let of_section = Config::parse(&text).map(|config| config.ship.unwrap());
+        let of_section = of_section.map_err(|problems| format!("{}; {}", problems[0].reason, problems[0].fix));
+        assert_eq!(Ship::from_arguments(url, endpoint, region, allow_http, bandwidth), of_section);
     }
 }

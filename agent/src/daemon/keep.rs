@@ -13,7 +13,9 @@ use crate::files;
 use crate::rules::State;
 
 /// The `schema` of the state file.
-const SCHEMA: &str = "heapsee.agent.state/1";
+const SCHEMA: &str = "heapsee.agent.state/2";
+/// Its predecessor, in which only the rules' identities look different: those are recognised one by one.
+const SCHEMA_1: &str = "heapsee.agent.state/1";
 
 /// The directory with both.
 pub struct Keep {
@@ -72,7 +74,7 @@ impl Keep {
     pub fn load(&self) -> Found {
         match files::read_json::<Kept>(&self.path) {
             Ok(None) => Found::Nothing,
-            Ok(Some(kept)) if kept.schema != SCHEMA => {
+            Ok(Some(kept)) if kept.schema != SCHEMA && kept.schema != SCHEMA_1 => {
                 Found::Useless(format!("its schema is {:?}, not {SCHEMA:?}", kept.schema))
             }
             Ok(Some(kept)) if kept.boot != self.boot => Found::Nothing,
@@ -127,6 +129,17 @@ mod tests {
         assert!(matches!(keep.load(), Found::Nothing));
         std::fs::write(&keep.path, "{").unwrap();
         assert!(matches!(keep.load(), Found::Useless(_)));
+    }
+
+    #[test]
+    fn a_state_of_version_1_is_taken_and_one_of_the_future_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let keep = Keep::open(directory.path()).unwrap();
+        let state = include_str!("../rules/version_1/state.json").replace("BOOT", &keep.boot);
+        std::fs::write(&keep.path, &state).unwrap();
+        assert!(matches!(keep.load(), Found::State(_)));
+        std::fs::write(&keep.path, state.replace(SCHEMA_1, "heapsee.agent.state/3")).unwrap();
+        assert!(matches!(keep.load(), Found::Useless(why) if why.contains("heapsee.agent.state/3")));
     }
 
     #[test]

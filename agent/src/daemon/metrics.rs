@@ -14,8 +14,9 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::taker::Ended;
 use crate::exit::Exit;
+use crate::look::Look;
 use crate::pipeline::Pipeline;
-use crate::rules::{Look, Want};
+use crate::rules::Want;
 
 /// Labels of a dump.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -32,9 +32,10 @@ use crate::config::{Config, LoadError};
 use crate::discovery::{Process, named};
 use crate::exit::{Exit, Failure};
 use crate::host;
+use crate::look::{Id, Look};
 use crate::pipeline::Pipeline;
 use crate::render;
-use crate::rules::{Decision, Engine, Id, Look, Order, State};
+use crate::rules::{Decision, Engine, Order, State};
 use crate::stop::Stop;
 use control::{Reply, Socket};
 use keep::{Found, Keep};
@@ -275,7 +276,7 @@ impl Daemon {
         let Some(address) = wanted else { return Ok(()) };
         let (looked, patience) = (Arc::clone(&self.looked), self.config.agent.poll * 3 + Duration::from_secs(30));
         let health = move || {
-            let since = observer::now().since(crate::rules::Moment(looked.load(Ordering::Relaxed)));
+            let since = observer::now().since(crate::look::Moment(looked.load(Ordering::Relaxed)));
             if since < patience { Ok(()) } else { Err("it has not looked at the workers for too long".to_owned()) }
         };
         let pages = http::Pages { metrics: Arc::clone(&self.metrics), health: Box::new(health) };

@@ -11,8 +11,8 @@ use tracing::debug;
 use crate::armed::{Refusal, Worker, user_name};
 use crate::discovery::{LABEL, Process, Role, Scope, Server, is_copying, scan_knowing};
 use crate::host::{self, cgroup};
+use crate::look::{Host, Id, Look, Moment, Needs, Resource, Seen};
 use crate::procfs;
-use crate::rules::{Host, Id, Look, Moment, Needs, Seen};
 
 /// Every so many looks the whole process table is read. It is read at once when a worker that was known is gone.
 const FULL_EVERY: u32 = 6;
@@ -150,9 +150,9 @@ impl Observer {
             copying: needs.copies && is_copying()?,
             host: Host {
                 memory: host::memory(),
-                memory_pressure: host::pressure("memory"),
-                io_pressure: host::pressure("io"),
-                cpu_pressure: host::pressure("cpu"),
+                memory_pressure: host::pressure(Resource::Memory.name()),
+                io_pressure: host::pressure(Resource::Io.name()),
+                cpu_pressure: host::pressure(Resource::Cpu.name()),
                 store_full: None,
             },
         })

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::armed::{Refusal, Worker};
+use crate::asking::{Patience, take_dump};
 use crate::config::Config;
 use crate::discovery::Process;
 use crate::exit::{Exit, Failure};
@@ -16,7 +17,6 @@ use crate::progress::Progress;
 use crate::render;
 use crate::rules::{Done, Order};
 use crate::stop::Stop;
-use crate::trigger::{Patience, take_dump};
 
 /// What is needed to carry out an order.
 pub struct Job {

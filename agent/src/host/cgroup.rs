@@ -7,8 +7,8 @@ use std::path::Path;
 use heapsee_format::cgroup::{self, Limit, MemoryGroup};
 
 use super::namespace;
+use crate::look::{Events, Group};
 use crate::procfs;
-use crate::rules::{Events, Group};
 
 /// The cgroup of a process.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::manifest::{self, Manifest};
-use super::store::safe_name;
-use crate::files::read_json;
-use crate::ship::state::{self, Shipped};
+
+use super::shipped::{self, Shipped};
+use crate::files::{read_json, safe_name};
 
 /// A file of that name beside a dump keeps retention away from it.
 pub const PIN: &str = "pinned";
@@ -106,7 +106,7 @@ impl Entry {
             at: at.unwrap_or(Timestamp::UNIX_EPOCH),
             bytes: size_on_disk(path)?,
             pinned: path.join(PIN).exists(),
-            shipped: read_json(&path.join(state::SHIPPED))?,
+            shipped: read_json(&path.join(shipped::SHIPPED))?,
             manifest,
         })
     }

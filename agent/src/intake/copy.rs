@@ -7,13 +7,12 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use age::stream::StreamWriter;
 use heapsee_format::digest::{Digest, Digester};
 use rustix::fs::{Advice, fadvise};
 use zstd::stream::{read::Decoder, write::Encoder};
 
-use super::seal::{self, Recipients};
 use crate::exit::{Exit, Failure};
+use crate::seal::{self, Recipients, Sealing};
 
 /// How much is read at a time: a stop request is looked at this often.
 pub const CHUNK: usize = 1 << 18;
@@ -219,7 +218,7 @@ impl Sink {
 /// What comes behind the compression.
 enum Out {
     Clear(Hashing),
-    Sealed(Box<StreamWriter<Hashing>>),
+    Sealed(Box<Sealing<Hashing>>),
 }
 
 impl Write for Out {

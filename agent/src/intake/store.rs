@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::catalog::{Catalog, Entry};
 use super::copy::write_failure;
 use crate::exit::{Exit, Failure};
-use crate::files::{make_directory, own_temp_name, sweep, sync_directory};
+use crate::files::{make_directory, own_temp_name, safe_name, sweep, sync_directory};
 
 /// A store, locked.
 pub struct Store {
@@ -102,20 +102,6 @@ pub fn delete(root: &Path, host: &str, place: &Path) -> io::Result<()> {
     fs::rename(place, &doomed)?;
     place.parent().map_or(Ok(()), sync_directory)?;
     fs::remove_dir_all(&doomed)
-}
-
-/// A name as one harmless component of a path.
-pub fn safe_name(name: &str) -> String {
-    let safe: String = name
-        .chars()
-        .take(80)
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '+') { c } else { '_' })
-        .collect();
-    match safe.strip_prefix('.') {
-        Some(rest) => format!("_{rest}"),
-        None if safe.is_empty() => "unknown".to_owned(),
-        None => safe,
-    }
 }
 
 fn rename_to_free(from: &Path, parent: &Path, name: &str) -> io::Result<PathBuf> {

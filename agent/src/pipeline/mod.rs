@@ -6,29 +6,29 @@
 mod forward;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::asking::Published;
 use crate::config::Config;
 use crate::discovery::Process;
 use crate::exit::{Exit, Failure};
+use crate::files::space;
 use crate::intake::catalog::Catalog;
 use crate::intake::copy::{Compression, Form};
 use crate::intake::found;
 use crate::intake::manifest;
-use crate::intake::seal::Recipients;
 use crate::intake::source::{Directory, Original};
 use crate::intake::store::Store;
 use crate::intake::watch::{Sighting, Watch};
 use crate::intake::{Intake, Originals, Stored};
 use crate::progress::Progress;
 use crate::retention::{Keeper, Outcome, Reason};
+use crate::seal::Recipients;
 use crate::stop::Stop;
 use crate::sweep;
-use crate::trigger::Published;
 use forward::Forwarder;
 
 /// So often the limits are looked at, though nothing has come.
@@ -486,16 +486,11 @@ fn count(counters: &Mutex<Counters>, change: impl FnOnce(&mut Counters)) {
     change(&mut counters.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Free (for this user) and total bytes of the file system with that directory.
-pub fn space(directory: &Path) -> std::io::Result<(u64, u64)> {
-    let found = rustix::fs::statvfs(directory)?;
-    Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+    use std::path::Path;
 
     /// A pipeline on a store with one dump of 40 KiB, of which no copy exists, and these limits.
     fn pipeline(root: &Path, limits: &str) -> Pipeline {

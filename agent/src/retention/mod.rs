@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::config::Retention;
+use crate::files::{safe_name, space};
 use crate::intake::catalog::{Catalog, Entry};
 use crate::intake::store;
-use crate::pipeline::space;
 pub use plan::Reason;
 use plan::{Item, Plan, Situation};
 
@@ -69,7 +69,7 @@ impl Keeper<'_> {
             space => space?,
         };
         let items: Vec<Item> = catalog.entries.iter().map(item).collect();
-        let safe = incoming.map(|(app, bytes)| (store::safe_name(app), bytes));
+        let safe = incoming.map(|(app, bytes)| (safe_name(app), bytes));
         let situation = Situation {
             limits: self.limits,
             ships: self.ships,

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::gate::{self, Hold, Past, Recent};
-use super::seen::{Id, Look, Moment, Seen};
-use super::track::{Subject, Track, Wanted};
-use crate::config::{Limits, Measure, Rule, Trigger};
+use super::identity::Identity;
+use crate::config::{Limits, Rule};
+use crate::look::{Id, Look, Moment, Needs, Seen};
+use crate::triggers::{Subject, Track, Wanted, Watch};
 
 /// The pause after a first failure; it doubles with each.
 const RETRY: Duration = Duration::from_secs(60);
@@ -42,7 +43,7 @@ pub struct State {
     past: Vec<(Id, Past)>,
     recent: Vec<Recent>,
     /// What each rule was, to see which have changed.
-    rules: BTreeMap<String, String>,
+    rules: BTreeMap<String, Identity>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,21 +135,6 @@ pub struct Want {
     pub hold: Hold,
 }
 
-/// What the rules need to be told that costs something to find out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// Of workers with more than so many bytes resident: their PSS.
-    pub pss_above: Option<u64>,
-    /// The statistics of these uWSGI servers.
-    pub stats: BTreeSet<String>,
-    /// Cgroups' memory and events.
-    pub groups: bool,
-    /// Workers' labels.
-    pub labels: bool,
-    /// Whether a copy is writing.
-    pub copies: bool,
-}
-
 /// Something that is wanted, with the worker that would be dumped.
 struct Candidate<'a> {
     rule: &'a Rule,
@@ -178,13 +164,13 @@ impl Engine {
     }
 
     fn adopt(&mut self, rules: Vec<Rule>) {
-        let now: BTreeMap<String, String> =
-            rules.iter().map(|rule| (rule.name.clone(), format!("{:?} {:?}", rule.trigger, rule.select))).collect();
-        let before = std::mem::replace(&mut self.state.rules, now);
-        let rules_now = &self.state.rules;
-        let same = |name: &String| rules_now.get(name).is_some_and(|now| before.get(name) == Some(now));
+        let before = std::mem::take(&mut self.state.rules);
+        let is_as_before = |rule: &&Rule| before.get(&rule.name).is_some_and(|identity| identity.is_of(rule));
+        let as_before: BTreeSet<&str> = rules.iter().filter(is_as_before).map(|rule| &*rule.name).collect();
+        let same = |name: &String| as_before.contains(&**name);
         self.state.tracks.retain(|(rule, _)| same(rule));
         self.state.campaigns.retain(|campaign| same(&campaign.rule));
+        self.state.rules = rules.iter().map(|rule| (rule.name.clone(), Identity::of(rule))).collect();
         self.rules = rules;
     }
 
@@ -197,16 +183,7 @@ impl Engine {
     pub fn needs(&self) -> Needs {
         let mut needs = Needs { copies: self.inherited, ..Needs::default() };
         for rule in &self.rules {
-            match &rule.trigger {
-                Trigger::Memory(Measure::Pss, level) => {
-                    // To see that a level was left, one has to look below it, too.
-                    let least = level.clear.min(level.above) as u64;
-                    needs.pss_above = Some(needs.pss_above.map_or(least, |other| other.min(least)));
-                }
-                Trigger::Cgroup(_) | Trigger::Events(_) => needs.groups = true,
-                Trigger::Requests { stats, .. } => drop(needs.stats.insert(stats.clone())),
-                _ => {}
-            }
+            rule.trigger.ask_for(&mut needs);
             needs.labels |= rule.select.label.is_some();
         }
         needs
@@ -398,22 +375,18 @@ impl Engine {
         let patience = self.limits.patience;
         for rule in self.rules.clone() {
             let meant = || look.workers.iter().filter(|worker| worker.is_meant(&rule.select));
-            match &rule.trigger {
-                Trigger::Cgroup(_) | Trigger::Events(_) => {
+            match rule.trigger.watch() {
+                Watch::Cgroup(trigger) => {
                     let paths: BTreeSet<&String> = meant().map(|worker| &worker.cgroup).collect();
                     for path in paths {
                         let Some(group) = look.groups.get(path) else { continue };
-                        let subject = Subject::Cgroup(path.clone());
-                        self.track(&rule.name, &subject).see_group(&rule.trigger, group, look.now);
+                        trigger.see(self.track(&rule.name, &Subject::Cgroup(path.clone())), group, look.now);
                     }
                 }
-                Trigger::Pressure(..) | Trigger::Every(_) | Trigger::Cron(_) => {
-                    self.track(&rule.name, &Subject::All).see_host(&rule.trigger, look, patience);
-                }
-                _ => {
+                Watch::Host(trigger) => trigger.see(self.track(&rule.name, &Subject::All), look, patience),
+                Watch::Worker(trigger) => {
                     for worker in meant() {
-                        let subject = Subject::Worker(worker.id);
-                        self.track(&rule.name, &subject).see_worker(&rule.trigger, worker, look.now);
+                        trigger.see(self.track(&rule.name, &Subject::Worker(worker.id)), worker, look.now);
                     }
                 }
             }

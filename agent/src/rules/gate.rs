@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::seen::{Host, Id, Look, Moment, Seen};
 use crate::config::Limits;
+use crate::look::{Host, Id, Look, Moment, Seen};
 use crate::render;
 
 /// Why a dump that is wanted is not taken now.

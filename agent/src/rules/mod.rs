@@ -5,12 +5,11 @@
 
 mod engine;
 mod gate;
+mod identity;
 #[cfg(test)]
 mod model;
-mod seen;
 #[cfg(test)]
 mod tests;
-mod track;
+mod version_1;
 
-pub use engine::{Decision, Done, Engine, Needs, Order, State, Want};
-pub use seen::{Events, Group, Host, Id, Look, Moment, Seen};
+pub use engine::{Decision, Done, Engine, Order, State, Want};

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
+use crate::look::*;
 
 const CONFIG: &str = "
 [limits]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Config;
+use crate::look::*;
 
 const GIGABYTE: u64 = 1_000_000_000;
 

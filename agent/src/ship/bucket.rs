@@ -13,8 +13,8 @@ use object_store::{Error, GetOptions, GetRange, PutOptions, PutPayload};
 use super::Pace;
 use super::destination::Bucket;
 use super::source::Source;
-use super::state::{Current, Object};
 use super::trouble::{Kind, Trouble};
+use crate::intake::shipped::{Current, Object};
 
 /// S3 takes no more than 10,000 parts.
 const MOST_PARTS: u64 = 9_000;

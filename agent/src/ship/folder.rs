@@ -9,9 +9,9 @@ use rustix::fs::{Advice, fadvise};
 
 use super::Pace;
 use super::source::Source;
-use super::state::Object;
 use super::trouble::{Kind, Trouble};
 use crate::files;
+use crate::intake::shipped::Object;
 
 /// How much is copied at a time.
 const PIECE: u64 = 1 << 20;

@@ -13,7 +13,6 @@ mod destination;
 mod folder;
 mod profile;
 mod source;
-pub mod state;
 mod throttle;
 mod trouble;
 
@@ -31,11 +30,11 @@ use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::intake::catalog::Entry;
 use crate::intake::manifest;
+use crate::intake::shipped::{self, Object, SHIPPED, Shipped, UPLOAD, Upload};
 use crate::stop::Stop;
 pub use backoff::Backoff;
 use bucket::Service;
 use destination::{Destination, Place};
-use state::{Object, SHIPPED, Shipped, UPLOAD, Upload};
 use throttle::Throttle;
 pub use trouble::{Kind, Trouble};
 
@@ -134,7 +133,7 @@ async fn to_bucket(
     if current.as_ref().is_some_and(|current| current.object == *object) && service.verify(&key, object, pace).await? {
         return Ok(true);
     }
-    let mut remember = |current: Option<state::Current>| {
+    let mut remember = |current: Option<shipped::Current>| {
         upload.current = current;
         save(entry, upload)
     };

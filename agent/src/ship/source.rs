@@ -6,8 +6,8 @@ use std::path::Path;
 
 use heapsee_format::digest::Digester;
 
-use super::state::Object;
 use super::trouble::{Kind, Trouble};
+use crate::intake::shipped::Object;
 
 /// The file, and what it has to be.
 pub struct Source {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Amount;
+use crate::settings::values::Amount;
 
 const NOW: i64 = 1_000_000;
 

@@ -1,13 +1,13 @@
-//! What the rules are told: one look at the workers, their cgroups and the host. Values only; who reads them from
-//! where is not said here.
+//! One look at the workers, their cgroups and the host, as the rules get it. Values only: the daemon's observer fills
+//! them in, `triggers` and `rules` judge them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Event, Resource, Select};
+use crate::settings::values::fits;
 
 /// A moment of this boot, in milliseconds since it began. It never runs backwards, and goes on in a suspend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -170,4 +170,117 @@ pub struct Look {
     pub copying: bool,
     /// The host.
     pub host: Host,
+}
+
+/// What tasks wait for (PSI).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// Memory.
+    Memory,
+    /// Input and output.
+    Io,
+    /// Processors.
+    Cpu,
+}
+
+impl Resource {
+    /// All of them.
+    pub const ALL: [Resource; 3] = [Resource::Memory, Resource::Io, Resource::Cpu];
+
+    /// As the kernel and the configuration call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Resource::Memory => "memory",
+            Resource::Io => "io",
+            Resource::Cpu => "cpu",
+        }
+    }
+}
+
+/// A counter in a cgroup's `memory.events`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The group was throttled: it went above `memory.high`.
+    High,
+    /// It ran into `memory.max`.
+    Max,
+    /// It could not be helped by reclaim.
+    Oom,
+    /// One of its processes was killed for it.
+    OomKill,
+}
+
+impl Event {
+    /// All of them.
+    pub const ALL: [Event; 4] = [Event::High, Event::Max, Event::Oom, Event::OomKill];
+
+    /// As the kernel and the configuration call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Event::High => "high",
+            Event::Max => "max",
+            Event::Oom => "oom",
+            Event::OomKill => "oom_kill",
+        }
+    }
+}
+
+/// Which workers: those that fit every pattern that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Select {
+    /// The application.
+    pub app: Option<String>,
+    /// The server: gunicorn, uwsgi, celery, uvicorn.
+    pub server: Option<String>,
+    /// The systemd unit.
+    pub unit: Option<String>,
+    /// The container's id.
+    pub container: Option<String>,
+    /// The cgroup's path.
+    pub cgroup: Option<String>,
+    /// The command line.
+    pub command: Option<String>,
+    /// The user's name.
+    pub user: Option<String>,
+    /// `$HEAPSEE_LABEL` as the worker was started with.
+    pub label: Option<String>,
+}
+
+impl Select {
+    /// Whether `pattern`, if it is given, fits one of `texts`.
+    pub fn fits<'t>(pattern: &Option<String>, texts: impl IntoIterator<Item = &'t str>) -> bool {
+        pattern.as_ref().is_none_or(|pattern| texts.into_iter().any(|text| fits(pattern, text)))
+    }
+
+    /// Its patterns, by key: what makes it the selection that it is.
+    pub fn identity(&self) -> BTreeMap<String, String> {
+        let Select { app, server, unit, container, cgroup, command, user, label } = self;
+        let patterns = [
+            ("app", app),
+            ("server", server),
+            ("unit", unit),
+            ("container", container),
+            ("cgroup", cgroup),
+            ("command", command),
+            ("user", user),
+            ("label", label),
+        ];
+        let given = |(key, pattern): (&str, &Option<String>)| Some((key.to_owned(), pattern.clone()?));
+        patterns.into_iter().filter_map(given).collect()
+    }
+}
+
+/// What the rules need to be told that costs something to find out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Of workers with more than so many bytes resident: their PSS.
+    pub pss_above: Option<u64>,
+    /// The statistics of these uWSGI servers.
+    pub stats: BTreeSet<String>,
+    /// Cgroups' memory and events.
+    pub groups: bool,
+    /// Workers' labels.
+    pub labels: bool,
+    /// Whether a copy is writing.
+    pub copies: bool,
 }

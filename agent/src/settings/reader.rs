@@ -268,6 +268,15 @@ impl<'a> Table<'a> {
     }
 }
 
+/// One of a few words.
+pub fn choice(table: Option<&Table<'_>>, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    let found = table?.parsed(key, &quoted.join(" or "), |text| {
+        words.iter().find(|&&word| word == text).copied().ok_or_else(|| "it is not known".to_owned())
+    });
+    Some(found?.value)
+}
+
 /// The known name that looks most like `name`, if one looks much like it.
 pub fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
     let name = name.to_lowercase().replace('-', "_");

@@ -1,15 +1,13 @@
-//! Encryption of what is stored, to age recipients (age-encryption.org/v1): who holds a private key can read it with
-//! any age tool. The agent holds none, so it can read back what it wrote but not what that means.
+//! With the `age` crate: the format, and its checks of keys.
 
 use std::io::{self, Write};
 
-use age::stream::StreamWriter;
 use age::x25519::Recipient;
 
 use crate::exit::{Exit, Failure};
 
-/// What an encrypted file has behind its name.
-pub const SUFFIX: &str = ".age";
+/// What encrypts: closed by its `finish`.
+pub type Sealing<W> = age::stream::StreamWriter<W>;
 
 /// Who can read it: at least one.
 #[derive(Clone)]
@@ -24,7 +22,7 @@ impl Recipients {
     }
 
     /// Encrypts what is written, into `output`.
-    pub fn wrap<W: Write>(&self, output: W) -> io::Result<StreamWriter<W>> {
+    pub fn wrap<W: Write>(&self, output: W) -> io::Result<Sealing<W>> {
         let recipients = self.0.iter().map(|recipient| recipient as &dyn age::Recipient);
         age::Encryptor::with_recipients(recipients).map_err(io::Error::other)?.wrap_output(output)
     }
