@@ -25,6 +25,7 @@ from environments import (
 )
 from extension import TESTED
 from extension import lint as lint_extension
+from house import house
 from installed import check_source_distribution
 from lanes import Job, run_all
 from machine import Machine, announce, survey
@@ -114,13 +115,14 @@ def plan_environments(plan: Plan) -> None:
 
 
 def plan_lint(plan: Plan) -> None:
-    """Formatting, ruff and mypy."""
+    """Formatting, ruff, mypy, and the shape of the sources."""
     plan.add("lint: cargo fmt", partial(run, ["cargo", "fmt", "--all", "--check"]))
     plan.add(TOOLS, partial(tools_environment, plan.machine))
     tools = interpreter_of("venv-tools").parent
     plan.add("lint: ruff check", partial(run, [tools / "ruff", "check", *PYTHON_SOURCES]), TOOLS)
     plan.add("lint: ruff format", partial(run, [tools / "ruff", "format", "--check", *PYTHON_SOURCES]), TOOLS)
     plan.add("lint: mypy --strict", partial(run, [tools / "mypy"]), TOOLS)
+    plan.add("house: circles, lengths, documentation, duplicates", house)
 
 
 def environment(python: Python) -> str:

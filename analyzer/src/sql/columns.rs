@@ -8,7 +8,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 
 use super::found::{self, Found};
 use super::plan;
-use super::write::RefRow;
+use super::ref_row::RefRow;
 use heapsee_heap::heap::View;
 use heapsee_heap::naming::{Names, plain, repr};
 

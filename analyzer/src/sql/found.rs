@@ -50,15 +50,18 @@ impl Found {
         depths.get(node as usize).filter(|&&depth| depth != u32::MAX).map(|&depth| i64::from(depth) + 1)
     }
 
+    /// The module that the object belongs to, or is held by.
     pub fn module(&self, view: &View, node: u32) -> Option<String> {
         self.places(view).owners.module(node).map(str::to_owned)
     }
 
+    /// The package of that module.
     pub fn package(&self, view: &View, node: u32) -> Option<String> {
         let owners = &self.places(view).owners;
         owners.package(node).map(|package| owners.packages()[package as usize].name.clone())
     }
 
+    /// The thread that holds the object, if one does: `thread` and its name.
     pub fn thread(&self, view: &View, node: u32) -> Option<String> {
         let places = self.places(view);
         let place = places.thread_of.get(node as usize)?.checked_sub(1)?;
@@ -106,12 +109,14 @@ fn thread(view: &View, node: u32) -> Option<&str> {
     (matches!(root.reason, RootReason::Sidecar(_)) && label.starts_with("thread ")).then_some(label)
 }
 
+/// How many references lead to an object, the virtual root's included.
 pub fn referrers(view: &View, node: u32) -> i64 {
     let mut count = i64::from(view.is_root(node));
     view.edges_to(node, |_| count += 1);
     count
 }
 
+/// How many references lead away from an object.
 pub fn referents(view: &View, node: u32) -> i64 {
     let mut count = 0;
     view.edges_from(node, |_| count += 1);

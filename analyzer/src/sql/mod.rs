@@ -10,6 +10,7 @@ mod found;
 mod module;
 mod obj;
 mod plan;
+mod ref_row;
 mod reference;
 mod scan;
 mod session;

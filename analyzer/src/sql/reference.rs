@@ -20,7 +20,8 @@ use rusqlite::{Connection, Result};
 use super::catalog::{Catalog, Generation};
 use super::columns::{Cell, REF, REF_SHOWN, number, schema};
 use super::plan::{self, Order, ROWID};
-use super::write::{self, RefRow};
+use super::ref_row::RefRow;
+use super::write;
 use heapsee_heap::heap::View;
 use heapsee_heap::naming::{Known, Names};
 

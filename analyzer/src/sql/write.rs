@@ -11,8 +11,8 @@ use rusqlite::{Error, Result, ffi};
 use super::catalog::{Catalog, Generation};
 use super::columns::OBJ_SHOWN;
 use super::plan;
-use heapsee_heap::heap::{CellValue, Cells, Edge, View};
-use heapsee_heap::naming::{Names, root_name};
+use super::ref_row::RefRow;
+use heapsee_heap::heap::{CellValue, Cells, View};
 use heapsee_heap::naming::{plain, repr};
 
 /// The generation that `using heapsee_obj(N)` names.
@@ -50,60 +50,6 @@ pub fn refuse_hidden(unchanged: bool) -> Result<()> {
 fn change<R>(generation: &Generation, change: impl FnOnce(&mut View) -> R) -> Result<R> {
     // `begin` has read the dump before any row can change.
     generation.change(change).ok_or_else(|| refused("the heap is not loaded"))
-}
-
-/// One row of `ref`.
-#[derive(Clone, Copy)]
-pub struct RefRow {
-    /// `None` for the virtual root's.
-    edge: Option<Edge>,
-    child: u32,
-}
-
-impl From<Edge> for RefRow {
-    fn from(edge: Edge) -> Self {
-        RefRow { edge: Some(edge), child: edge.child }
-    }
-}
-
-impl RefRow {
-    /// The virtual root's reference to a node.
-    pub fn root(child: u32) -> Self {
-        RefRow { edge: None, child }
-    }
-
-    /// The address of who refers.
-    pub fn parent(&self, view: &View) -> u64 {
-        self.edge.map_or(0, |edge| view.address(edge.parent))
-    }
-
-    /// The node referred to.
-    pub fn child(&self) -> u32 {
-        self.child
-    }
-
-    /// What the reference is called, as it would stand in an expression; for the virtual root's, what the root is
-    /// called. Empty if it has no name.
-    pub fn name(&self, names: &Names<'_>) -> String {
-        match self.edge {
-            Some(edge) => names.edge(edge).to_string(),
-            None => root_name(names.view(), self.child).unwrap_or_default(),
-        }
-    }
-
-    /// Positive for edges, negative for roots: neither changes as long as the row is there.
-    pub fn rowid(&self) -> i64 {
-        self.edge.map_or(-i64::from(self.child) - 1, |edge| i64::from(edge.id) + 1)
-    }
-
-    /// The row with this id, if it is there.
-    pub fn with_rowid(view: &View, rowid: i64) -> Option<Self> {
-        let id = u32::try_from(rowid.unsigned_abs().checked_sub(1)?).ok()?;
-        if rowid > 0 {
-            return view.edge(id).map(RefRow::from);
-        }
-        (id < view.node_bound() && view.is_root(id)).then(|| RefRow::root(id))
-    }
 }
 
 /// The cells of a row of `obj` that can be written, and the hidden ones.
