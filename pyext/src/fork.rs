@@ -32,12 +32,12 @@ static REARM: OnceLock<fn(&mut State)> = OnceLock::new();
 /// Has every later fork call `rearm` in its child, with everything locked, while the child has one thread. Does something
 /// once only: there is no taking it back.
 pub fn watch_forks(rearm: fn(&mut State)) {
-    REARM.get_or_init(|| {
+    // Set before the handlers are in place: a fork may come at once.
+    if REARM.set(rearm).is_ok() {
         // SAFETY: the three functions are of the wanted signature, never unwind, and stay loaded: CPython never
         // unloads an extension module.
         unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) };
-        rearm
-    });
+    }
 }
 
 /// Python is about to fork on this thread (`os.register_at_fork(before=…)`): the child's interpreter will be usable

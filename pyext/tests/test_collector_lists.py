@@ -9,6 +9,7 @@ import gc
 import mmap
 
 import pytest
+from conftest import SECCOMP
 
 from heapsee import _heapsee
 
@@ -119,7 +120,7 @@ def test_a_list_more_is_none_of_them(memory):
 
 
 def test_those_of_this_interpreter():
-    """As the walk finds them: by an object that was just tracked, the last of the first list."""
+    """As the walk finds them, in the interpreter's state."""
     gc.disable()
     try:
         listed = {address for addresses in _heapsee._collector_lists() for address in addresses}
@@ -128,3 +129,22 @@ def test_those_of_this_interpreter():
         gc.enable()
     assert len(tracked - listed) < 10
     assert len(tracked & listed) > 10_000
+
+
+#: For a worker: a page that nobody may read, and a head in front of it that leads there.
+UNREADABLE = """
+import ctypes, mmap
+page = mmap.PAGESIZE
+memory = mmap.mmap(-1, 2 * page)
+start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + page), page, 0) == 0
+ctypes.c_size_t.from_address(start).value = start + page
+"""
+
+
+def test_where_the_kernel_lets_nobody_look(worker):
+    """A sandbox may refuse to read memory for us: then it is read directly, where it can be."""
+    worker(f"{SECCOMP}\nrefuse('process_vm_readv', 1)")
+    worker(UNREADABLE)
+    assert worker("result = heapsee._heapsee._collector_lists(start, 0)") is None
+    assert worker("result = sum(map(len, heapsee._heapsee._collector_lists()))") > 1000

@@ -245,7 +245,7 @@ pub fn store(table: Option<&Table<'_>>) -> Store {
     for recipient in recipients.iter().flatten() {
         if let (Some(table), Err(error)) = (table, seal::parse(&recipient.value)) {
             let reason = format!("encrypt_to of [store]: {error}");
-            table.problem(recipient.at.clone(), reason, "write the public key, which begins with age1");
+            table.problem(recipient.at.clone(), reason, seal::FIX);
         }
     }
     Store {

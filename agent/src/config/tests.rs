@@ -6,6 +6,7 @@ use super::*;
 use crate::settings::values::Amount;
 use crate::triggers::Trigger;
 
+#[cfg(feature = "age")]
 const WHOLE: &str = r#"
 [agent]
 poll = "2s"
@@ -102,6 +103,7 @@ fn check(text: &str, expect: &str) {
 }
 
 #[test]
+#[cfg(feature = "age")]
 fn a_whole_configuration_is_taken_as_it_is_written() {
     let config = Config::parse(WHOLE).unwrap_or_else(|problems| panic!("{problems:?}"));
     assert_eq!(config.agent.poll, Duration::from_secs(2));
@@ -270,7 +272,13 @@ fn sections_that_contradict_themselves() {
         ("[metrics]\nlisten = ':9494'\n", "no address with a port"),
         ("[store]\ncompression = 'none'\nlevel = 3\n", "has no use"),
         ("[store]\ndirectory = 'dumps'\n", "is not absolute"),
+        #[cfg(feature = "age")]
         ("[store]\nencrypt_to = ['AGE-SECRET-KEY-1']\n", "is no age recipient"),
+        #[cfg(not(feature = "age"))]
+        (
+            "[store]\nencrypt_to = ['age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p']\n",
+            "cannot encrypt",
+        ),
         ("[retention]\ndelete_unshipped = true\n", "has no use without [ship]"),
     ] {
         let problems = problems(text);

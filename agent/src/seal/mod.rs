@@ -9,9 +9,9 @@ mod with_age;
 mod without_age;
 
 #[cfg(feature = "age")]
-pub use with_age::{Recipients, Sealing, parse};
+pub use with_age::{FIX, Recipients, Sealing, parse};
 #[cfg(not(feature = "age"))]
-pub use without_age::{Recipients, Sealing, parse};
+pub use without_age::{FIX, Recipients, Sealing, parse};
 
 /// What an encrypted file has behind its name.
 pub const SUFFIX: &str = ".age";

@@ -6,6 +6,9 @@ use age::x25519::Recipient;
 
 use crate::exit::{Exit, Failure};
 
+/// What to do about a key that [`parse`] refuses.
+pub const FIX: &str = "write the public key, which begins with age1";
+
 /// What encrypts: closed by its `finish`.
 pub type Sealing<W> = age::stream::StreamWriter<W>;
 

@@ -6,6 +6,9 @@ use std::marker::PhantomData;
 
 use crate::exit::{Exit, Failure};
 
+/// What to do about a key that [`parse`] refuses.
+pub const FIX: &str = "install a heapsee-agent with that feature, or leave encrypt_to out";
+
 /// Who can read it: nobody, so there is no value of it.
 #[derive(Clone)]
 pub struct Recipients(Infallible);

@@ -93,6 +93,7 @@ fn taking_in() {
 }
 
 #[test]
+#[cfg(feature = "age")]
 fn taking_in_encrypted() {
     let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
     let steps = take_in(&["--encrypt-to", key]);

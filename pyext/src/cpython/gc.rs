@@ -10,7 +10,7 @@ use std::mem::offset_of;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::peek::{self, Seen};
+use super::peek;
 use super::{Object, StillHeap};
 
 /// `PyGC_Head`. The low two bits of both words are the collector's flags.
@@ -76,22 +76,26 @@ impl Lists {
     pub fn find(_py: Python<'_>) -> Option<Lists> {
         // SAFETY: this thread may use the interpreter.
         let state = unsafe { ffi::PyInterpreterState_Get() }.addr();
-        // SAFETY: `at` looks before it believes, and nothing changes while this thread has the GIL.
-        let lists = (state..state + REACH).step_by(size_of::<usize>()).find_map(|at| unsafe { Lists::at(at, None) })?;
-        lists.hold_objects().then_some(lists)
+        // What cannot be a link need not be looked at any further: most words are no addresses.
+        let may_be_head =
+            |&at: &usize| word(at).is_some_and(|next| next != 0 && next.is_multiple_of(align_of::<Head>()));
+        let heads = (state..state + REACH).step_by(size_of::<usize>()).filter(may_be_head);
+        // SAFETY: `at` looks before it believes, and no list of the collector changes while this thread has the GIL.
+        heads.filter_map(|at| unsafe { Lists::at(at, None) }).find(Lists::hold_objects)
     }
 
     /// Whether what the lists begin with are objects, as far as the kernel lets us look.
     fn hold_objects(&self) -> bool {
         self.heads.into_iter().filter_map(|head| self.list(head).next()).all(|header| {
             let ty = word(header + HEAD_SIZE + offset_of!(ffi::PyObject, ob_type));
-            ty.is_some_and(|ty| peek::type_at(ty as u64) != Seen::Nonsense)
+            ty.is_some_and(|ty| peek::may_be_type(ty as u64))
         })
     }
 
     /// The lists of a collector whose young list's head is at `young`, if they hold together and the permanent one is
-    /// `frozen` long, where that is known. Which layout it is does not go by the version that this was built for: an extension built for one
-    /// release runs on the others of that minor version, and the collector has changed between them.
+    /// `frozen` long, where that is known. Which layout it is does not go by the version that this was built for: an
+    /// extension built for one release runs on the others of that minor version, and the collector has changed between
+    /// them.
     ///
     /// # Safety
     /// Nobody changes memory that can be read at `young`, nor lists that begin there.
@@ -157,7 +161,7 @@ fn word(address: usize) -> Option<usize> {
     }
     match peek::word_at(address as u64) {
         Ok(word) => word.and_then(|word| usize::try_from(word).ok()),
-        // SAFETY: where the kernel lets nobody look, it still says what is mapped; what is taken for a link leads to data.
-        Err(peek::Refused) => peek::is_mapped(address).then(|| unsafe { *(address as *const usize) }),
+        // SAFETY: an aligned word, of which the kernel has just said that it can be read.
+        Err(peek::Refused) => peek::is_readable(address).then(|| unsafe { *(address as *const usize) }),
     }
 }

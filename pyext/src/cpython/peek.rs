@@ -46,30 +46,44 @@ pub fn word_at(address: u64) -> Result<Option<u64>, Refused> {
     Ok((n == bytes.len()).then(|| u64::from_ne_bytes(bytes)))
 }
 
-/// Whether there is memory at `address` at all, for those whom the kernel does not let look. Says nothing of what may be
-/// done with it.
-pub fn is_mapped(address: usize) -> bool {
-    const PAGE: usize = 4096;
-    let mut resident = 0;
-    // SAFETY: the kernel checks the address and writes one byte for one page.
-    unsafe { libc::mincore((address & !(PAGE - 1)) as *mut libc::c_void, PAGE, &raw mut resident) == 0 }
+/// Whether the eight bytes at `address` can be read, for those whom the kernel does not let look. It takes a signal mask
+/// from there before it refuses what it is told to do with the mask.
+pub fn is_readable(address: usize) -> bool {
+    const NOTHING_KNOWN: libc::c_int = -1;
+    const NO_OLD_MASK: *mut libc::c_void = std::ptr::null_mut();
+    // SAFETY: the kernel checks the address, and changes nothing when told to do nothing it knows.
+    let result =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, NOTHING_KNOWN, address, NO_OLD_MASK, size_of::<u64>()) };
+    result == -1 && nix::errno::Errno::last() == nix::errno::Errno::EINVAL
+}
+
+/// Whether what is at `address` may be a type: its own type is one of types. Yes where the kernel does not let us look.
+pub fn may_be_type(address: u64) -> bool {
+    address.is_multiple_of(align_of::<usize>() as u64) && has_metatype(address).unwrap_or(true)
+}
+
+fn has_metatype(address: u64) -> Result<bool, Refused> {
+    let Some(metatype) = word_at(address.wrapping_add(offset_of!(ffi::PyObject, ob_type) as u64))? else {
+        return Ok(false);
+    };
+    // A static type that nobody has made ready has no metatype yet.
+    if metatype == 0 {
+        return Ok(true);
+    }
+    let flags = word_at(metatype.wrapping_add(offset_of!(ffi::PyTypeObject, tp_flags) as u64))?;
+    Ok(flags.is_some_and(|flags| flags & ffi::Py_TPFLAGS_TYPE_SUBCLASS != 0))
 }
 
 fn look(address: u64) -> Result<Seen, Refused> {
     let field = |of: u64, offset: usize| word_at(of.wrapping_add(offset as u64));
-    let (Some(metatype), Some(name), Some(flags)) = (
-        field(address, offset_of!(ffi::PyObject, ob_type))?,
+    let (Some(name), Some(flags)) = (
         field(address, offset_of!(ffi::PyTypeObject, tp_name))?,
         field(address, offset_of!(ffi::PyTypeObject, tp_flags))?,
     ) else {
         return Ok(Seen::Nonsense);
     };
-    // A static type that nobody has made ready has no metatype yet.
-    if metatype != 0 {
-        let is_metatype = |flags: u64| flags & ffi::Py_TPFLAGS_TYPE_SUBCLASS != 0;
-        if !field(metatype, offset_of!(ffi::PyTypeObject, tp_flags))?.is_some_and(is_metatype) {
-            return Ok(Seen::Nonsense);
-        }
+    if !has_metatype(address)? {
+        return Ok(Seen::Nonsense);
     }
     Ok(match text(name)? {
         Some(name) if !name.is_empty() => {

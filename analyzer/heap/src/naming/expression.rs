@@ -6,7 +6,7 @@ use heapsee_format::meta::Meta;
 use serde::{Serialize, Serializer};
 
 use super::EdgeName;
-use super::fold::{fold, folded_text};
+use super::fold::fold;
 use super::literal::{anonymous, is_identifier, type_of};
 use crate::heap::{RootReason, View};
 
@@ -20,9 +20,19 @@ const MODULES: &str = "sys.modules";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Expression {
     start: Start,
+    /// Of links that repeat, those of the first time: a leak may be a chain of millions.
     links: Vec<Link>,
-    /// Whether repeating links are folded in the text.
-    is_folded: bool,
+    /// What repeats, from the first link to the last; empty if nothing is folded.
+    stretches: Vec<Stretch>,
+}
+
+/// Links that stand there one after the other, again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Stretch {
+    /// How many links.
+    links: usize,
+    /// How often; once if nothing repeats.
+    times: usize,
 }
 
 /// Where a path begins.
@@ -112,7 +122,7 @@ impl fmt::Display for Link {
 impl Expression {
     /// Whether nothing leads anywhere.
     pub fn is_empty(&self) -> bool {
-        *self == Expression { is_folded: self.is_folded, ..Expression::default() }
+        *self == Expression::default()
     }
 
     /// What is no path, in words.
@@ -122,13 +132,27 @@ impl Expression {
 
     /// Of these parts; the links are written one by one.
     pub(super) fn of(start: String, links: Vec<Link>) -> Expression {
-        Expression { start: Start::Text(start), links, is_folded: false }
+        Expression { start: Start::Text(start), links, stretches: Vec::new() }
+    }
+
+    /// Of these parts; links that repeat are written once.
+    fn folded(start: Start, links: Vec<Link>) -> Expression {
+        let folds = fold(&links);
+        let mut links = links.into_iter();
+        let mut first = Vec::new();
+        for fold in &folds {
+            first.extend(links.by_ref().take(fold.period));
+            links.by_ref().take(fold.period * (fold.times - 1)).for_each(drop);
+        }
+        let stretches = folds.iter().map(|fold| Stretch { links: fold.period, times: fold.times }).collect();
+        Expression { start, links: first, stretches }
     }
 
     /// The module that the path begins with, if it does.
     fn module(&self) -> Option<&str> {
+        let is_alone = self.stretches.first().is_none_or(|first| first.links == 1 && first.times == 1);
         match (&self.start, self.links.first()) {
-            (Start::Text(text), Some(Link::Key(key))) if text == MODULES => text_of_key(key),
+            (Start::Text(text), Some(Link::Key(key))) if text == MODULES && is_alone => text_of_key(key),
             _ => None,
         }
     }
@@ -136,7 +160,7 @@ impl Expression {
     /// How a person would name the place: `a.b.c` for `sys.modules['a.b'].c`; anything else as it is.
     pub fn place(&self) -> String {
         match self.module() {
-            Some(module) => self.written(module, &self.links[1..]),
+            Some(module) => self.written(module, 1),
             None => self.to_string(),
         }
     }
@@ -157,19 +181,27 @@ impl Expression {
         self.links.windows(2).any(is_there)
     }
 
-    fn written(&self, start: &str, links: &[Link]) -> String {
-        let texts: Vec<String> = links.iter().map(Link::to_string).collect();
-        if !self.is_folded {
-            return format!("{start}{}", texts.concat());
+    /// From `start` on, without the first `skipped` links, each of which is a stretch of its own.
+    fn written(&self, start: &str, skipped: usize) -> String {
+        let texts = |links: &[Link]| links.iter().map(Link::to_string).collect::<String>();
+        if self.stretches.is_empty() {
+            return format!("{start}{}", texts(&self.links[skipped..]));
         }
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        format!("{start}{}", folded_text(&texts, &fold(&texts), ""))
+        let mut text = start.to_owned();
+        let mut rest = &self.links[skipped..];
+        for stretch in &self.stretches[skipped..] {
+            let (links, behind) = rest.split_at(stretch.links);
+            let links = texts(links);
+            text += &if stretch.times > 1 { format!("({links}) ×{}", stretch.times) } else { links };
+            rest = behind;
+        }
+        text
     }
 }
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written(&self.start.to_string(), &self.links))
+        f.write_str(&self.written(&self.start.to_string(), 0))
     }
 }
 
@@ -206,7 +238,7 @@ pub fn expression(view: &View, path: &[u32], edges: &[EdgeName]) -> Expression {
     if dict {
         links.push(Link::Attribute("__dict__".to_owned()));
     }
-    Expression { start, links, is_folded: true }
+    Expression::folded(start, links)
 }
 
 /// What a reference adds to an expression; `in_dict` says that it comes from a `__dict__` that was not written yet.
@@ -289,7 +321,7 @@ mod tests {
     use super::*;
 
     fn path(start: &str, links: &[Link]) -> Expression {
-        Expression { start: Start::Text(start.to_owned()), links: links.to_vec(), is_folded: true }
+        Expression::folded(Start::Text(start.to_owned()), links.to_vec())
     }
 
     fn key(name: &str) -> Link {
@@ -309,7 +341,7 @@ mod tests {
         assert_eq!(path(MODULES, &[Link::Key("('a', 'b')".to_owned())]).place(), "sys.modules[('a', 'b')]");
         let frame = Frame { function: "main".to_owned(), file: "a.py".to_owned(), line: Some(3), thread: 1 };
         let links = vec![Link::Text(" → local of main(): list".to_owned())];
-        let local = Expression { start: Start::Frame(frame), links, is_folded: true };
+        let local = Expression::folded(Start::Frame(frame), links);
         assert_eq!(local.place(), "<frame main() at a.py:3, thread 1> → local of main(): list");
         assert_eq!(local.call(), "main() at a.py:3");
     }
@@ -323,5 +355,23 @@ mod tests {
         assert!(cache(MODULES, &line));
         assert!(!cache(MODULES, &[key("my.linecache"), attribute("cache")]));
         assert!(!cache(MODULES, &[key("app"), attribute("cache")]));
+    }
+
+    #[test]
+    fn links_that_repeat_are_kept_once() {
+        let mut links = vec![Link::Key("'a.b'".to_owned()), attribute("first")];
+        links.extend((0..100_000).flat_map(|_| [attribute("head"), attribute("next")]));
+        let path = Expression::folded(Start::Text(MODULES.to_owned()), links);
+        assert_eq!(path.links.len(), 4);
+        assert_eq!(path.to_string(), "sys.modules['a.b'].first(.head.next) ×100000");
+        assert_eq!(path.place(), "a.b.first(.head.next) ×100000");
+        assert!(path.leads_through("a.b", "first"));
+    }
+
+    #[test]
+    fn a_key_that_repeats_is_no_module() {
+        let path = Expression::folded(Start::Text(MODULES.to_owned()), vec![Link::Key("'a'".to_owned()); 3]);
+        assert_eq!(path.to_string(), "sys.modules(['a']) ×3");
+        assert_eq!(path.place(), path.to_string());
     }
 }
