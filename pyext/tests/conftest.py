@@ -46,7 +46,9 @@ SECCOMP = """
 import ctypes, struct
 REFUSE, KILL = 0x50000, 0x80000000
 def refuse(call, error, argument=0, bit=0, without=0, action=REFUSE):
-    names = ("clone", "openat", "linkat", "renameat2", "close_range", "write", "fsync", "memfd_create", "process_vm_readv")
+    names = (
+        "clone", "openat", "linkat", "renameat2", "close_range", "write", "fsync", "memfd_create", "process_vm_readv"
+    )
     numbers = {
         "x86_64": (56, 257, 265, 316, 436, 1, 74, 319, 310),
         "aarch64": (220, 56, 37, 276, 436, 64, 82, 279, 270),
