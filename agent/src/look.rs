@@ -95,6 +95,33 @@ impl Seen {
     }
 }
 
+#[cfg(test)]
+impl Seen {
+    /// An armed worker, for tests.
+    pub fn example() -> Seen {
+        Seen {
+            id: Id { pid: 1, start_time: 7 },
+            app: "shop".into(),
+            service: "gunicorn:shop".into(),
+            server: Some("gunicorn".into()),
+            unit: None,
+            container: None,
+            cgroup: "/shop".into(),
+            command: String::new(),
+            user: "www".into(),
+            label: None,
+            armed: true,
+            dumping: false,
+            finished: 0,
+            published: 0,
+            rss: 5,
+            pss: None,
+            requests: None,
+            age: Duration::from_secs(60),
+        }
+    }
+}
+
 /// A cgroup with workers in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Group {

@@ -78,7 +78,7 @@ pub struct Config {
     pub mode: Mode,
     /// A handler that was there is called too.
     pub chain: bool,
-    /// How long a dump waits for the GIL before it does without; `None`: for ever.
+    /// How long a dump waits for the GIL before it does without; `None`: without limit.
     pub gil_timeout: Option<Duration>,
     /// What becomes of values.
     pub values: ValuesMode,

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 static GATE: Mutex<()> = Mutex::new(());
 
-/// Holds forks up while a file is open for a moment: the child would keep its descriptor for ever.
+/// Holds forks up while a file is open for a moment: the child would keep its descriptor.
 ///
 /// Keep it short. Taken before the lock of [`crate::state`], never after, and never while waiting for the GIL.
 pub fn hold() -> MutexGuard<'static, ()> {

@@ -18,7 +18,7 @@ pub struct Handler {
     ours: libc::sigaction,
 }
 
-/// What the registry remembers for ever about a signal.
+/// What the registry never forgets about a signal.
 #[derive(Clone, Copy)]
 pub struct Hook {
     /// What was there at the first installation: the registry calls it before us.
@@ -85,8 +85,8 @@ pub fn plan(hooks: &BTreeMap<i32, Hook>, reserved: &BTreeSet<i32>, signal: i32, 
     Ok(Plan { signal, before, hook })
 }
 
-/// Puts a handler in that calls `action`; what is known from a first installation goes to `hooks`. Whoever sees from outside that the signal is caught may send it at once: all that answering
-/// takes must be there before.
+/// Puts a handler in that calls `action`; what is known from a first installation goes to `hooks`. As soon as the kernel
+/// shows that the signal is caught, somebody may send it: all that answering takes must be there before.
 ///
 /// # Errors
 /// The kernel refuses.

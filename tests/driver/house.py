@@ -111,16 +111,17 @@ def look_at_python() -> Iterator[str]:
     heading("Python (tests, deploy, pyext)")
     found = python_modules()
     lengths: dict[str, int] = {}
+    files: dict[str, int] = {}
     edges: set[tuple[str, str]] = set()
     for name, path in found.items():
-        tree = ast.parse(path.read_text())
+        source, shown = path.read_text(), str(path.relative_to(ROOT))
+        tree = ast.parse(source)
+        files[shown] = source.count("\n")
         edges |= {(name, other) for other in imports(tree, name, path, found)}
-        shown = path.relative_to(ROOT)
         for function, length in python_functions(tree):
             lengths[f"{shown}: {function}"] = max(length, lengths.get(f"{shown}: {function}", 0))
     yield from report_circles("Python", edges)
     yield from report("longest function", lengths, LONGEST_FUNCTION)
-    files = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in found.values()}
     yield from report("longest file", files, LONGEST_FILE)
 
 

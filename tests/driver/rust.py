@@ -55,12 +55,12 @@ def build_tested() -> None:
 
 def test_and_lint() -> str:
     """Rust's own tests of the agent, the analyzer and the format; what is compiled for them is linted on the way."""
-    command = ["cargo", "test", "--locked", "--no-fail-fast"]
-    output = run(command, env=clippy.as_compiler(), label="cargo")
+    command, env = ["cargo", "test", "--locked", "--no-fail-fast"], clippy.as_compiler()
+    output = run(command, env=env, label="cargo")
     leave_dependencies()
     # Without encryption, a configuration that asks for it is refused.
     command += ["--package", "heapsee-agent", "--no-default-features", "--bins", "--", "seal::", "config::"]
-    return output + run(command, env=clippy.as_compiler(), label="cargo")
+    return output + run(command, env=env, label="cargo")
 
 
 def lint() -> None:

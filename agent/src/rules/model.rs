@@ -183,21 +183,10 @@ impl World {
             id: Id { pid: self.next_pid, start_time: self.now.0 / 10 },
             app: service.into(),
             service: service.into(),
-            server: Some("gunicorn".into()),
-            unit: None,
-            container: None,
             cgroup: format!("/{service}"),
-            command: String::new(),
-            user: "www".into(),
-            label: None,
-            armed: true,
-            dumping: false,
-            finished: 0,
-            published: 0,
             rss: 300_000_000,
-            pss: None,
-            requests: None,
             age: Duration::ZERO,
+            ..Seen::example()
         };
         Real { seen, above: 0, had: false, dumped: None, dumped_before: None, failed: false }
     }

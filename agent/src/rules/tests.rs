@@ -1,7 +1,5 @@
 //! Single situations, for what the model does not play: groups, dry runs, reloads, failures, requests by hand.
 
-use std::time::Duration;
-
 use super::*;
 use crate::config::Config;
 use crate::look::*;
@@ -22,23 +20,10 @@ fn config(limits: &str, rules: &str) -> Config {
 fn worker(pid: u32, rss: u64) -> Seen {
     Seen {
         id: Id { pid, start_time: 7 },
-        app: "shop".into(),
-        service: "gunicorn:shop".into(),
-        server: Some("gunicorn".into()),
         unit: Some("shop.service".into()),
-        container: None,
-        cgroup: "/shop".into(),
         command: format!("gunicorn: worker [shop] {pid}"),
-        user: "www".into(),
-        label: None,
-        armed: true,
-        dumping: false,
-        finished: 0,
-        published: 0,
         rss,
-        pss: None,
-        requests: None,
-        age: Duration::from_secs(60),
+        ..Seen::example()
     }
 }
 

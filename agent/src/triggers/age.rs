@@ -40,14 +40,14 @@ impl Kind for Age {
 
     #[cfg(test)]
     fn example() -> (&'static str, Vec<Look>) {
-        let aged = |seconds| Seen { age: Duration::from_secs(seconds), ..super::tests::worker() };
+        let aged = |seconds| Seen { age: Duration::from_secs(seconds), ..Seen::example() };
         ("above = '1d'", [86_399, 86_400, 86_401].map(|seconds| super::tests::look_at(aged(seconds))).into())
     }
 }
 
 impl OfWorker for Age {
     fn see(&self, track: &mut Track, worker: &Seen, now: Moment) {
-        let level = Level { above: self.0.as_secs_f64(), clear: 0.0, polls: 1 };
+        let level = Level::once(self.0.as_secs_f64());
         level.see(track, worker.age.as_secs_f64(), now, |_| format!("age {}", render::age(worker.age)));
     }
 }

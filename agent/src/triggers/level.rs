@@ -20,6 +20,11 @@ pub struct Level {
 }
 
 impl Level {
+    /// Reached at the first look above `above`, and never again: for what only rises.
+    pub fn once(above: f64) -> Level {
+        Level { above, clear: 0.0, polls: 1 }
+    }
+
     /// Reads a level in bytes.
     pub fn of_bytes(table: &Table<'_>) -> Option<Level> {
         let above = table.parsed("above", SIZE, some_size).map(|size| size.value as f64);

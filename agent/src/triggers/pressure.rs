@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::level::{self, Level, in_percent};
 use super::{Conflict, Kind, OfHost, Surroundings, Track, Watch};
+#[cfg(test)]
+use crate::look::Seen;
 use crate::look::{Look, Needs, Resource};
 use crate::settings::{Table, choice};
 
@@ -58,7 +60,7 @@ impl Kind for Pressure {
     #[cfg(test)]
     fn example() -> (&'static str, Vec<Look>) {
         let waiting = |share| {
-            let mut look = super::tests::look_at(super::tests::worker());
+            let mut look = super::tests::look_at(Seen::example());
             look.host.cpu_pressure = share;
             look
         };

@@ -47,7 +47,7 @@ impl Kind for Requests {
 
     #[cfg(test)]
     fn example() -> (&'static str, Vec<Look>) {
-        let busy = |requests| super::tests::look_at(Seen { requests, ..super::tests::worker() });
+        let busy = |requests| super::tests::look_at(Seen { requests, ..Seen::example() });
         ("above = 100\nstats = '127.0.0.1:1717'", [None, Some(100), Some(101)].map(busy).into())
     }
 }
@@ -55,7 +55,7 @@ impl Kind for Requests {
 impl OfWorker for Requests {
     fn see(&self, track: &mut Track, worker: &Seen, now: Moment) {
         let Some(requests) = worker.requests else { return };
-        let level = Level { above: self.above as f64, clear: 0.0, polls: 1 };
+        let level = Level::once(self.above as f64);
         level.see(track, requests as f64, now, |_| format!("{requests} requests served"));
     }
 }

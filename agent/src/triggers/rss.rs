@@ -37,7 +37,7 @@ impl Kind for Rss {
 
     #[cfg(test)]
     fn example() -> (&'static str, Vec<Look>) {
-        let worker = |bytes| super::tests::look_at(Seen { rss: bytes, pss: Some(bytes), ..super::tests::worker() });
+        let worker = |bytes| super::tests::look_at(Seen { rss: bytes, pss: Some(bytes), ..Seen::example() });
         ("above = '2GB'\npolls = 2", [1, 3, 3].map(|gigabytes| worker(gigabytes * 1_000_000_000)).into())
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Unit};
 
 use super::{Conflict, Cron, Kind, OfHost, Surroundings, Track, Watch};
+#[cfg(test)]
+use crate::look::Seen;
 use crate::look::{Look, Moment, Needs};
 use crate::settings::Table;
 use crate::settings::values::{DURATION, some_duration};
@@ -69,7 +71,7 @@ impl Kind for Schedule {
 
     #[cfg(test)]
     fn example() -> (&'static str, Vec<Look>) {
-        let at = |wall: &str| Look { wall: wall.parse().unwrap(), ..super::tests::look_at(super::tests::worker()) };
+        let at = |wall: &str| Look { wall: wall.parse().unwrap(), ..super::tests::look_at(Seen::example()) };
         ("cron = '30 3 * * *'", ["2026-11-24T03:29:58", "2026-11-24T03:29:59", "2026-11-24T03:30:00"].map(at).into())
     }
 }

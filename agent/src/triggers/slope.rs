@@ -58,7 +58,7 @@ impl Kind for Slope {
 
     #[cfg(test)]
     fn example() -> (&'static str, Vec<Look>) {
-        let grown = |i: u64| super::tests::look_at(Seen { rss: 1_000_000 * (1 + i), ..super::tests::worker() });
+        let grown = |i: u64| super::tests::look_at(Seen { rss: 1_000_000 * (1 + i), ..Seen::example() });
         ("above = '1GB/h'\nwindow = '20s'", (0..=20).map(grown).collect())
     }
 }

@@ -1,34 +1,7 @@
 //! That every kind of trigger fires, and can be told apart on disk.
 
-use std::time::Duration;
-
 use super::*;
 use crate::config::Config;
-use crate::look::Id;
-
-/// A worker that is armed.
-pub fn worker() -> Seen {
-    Seen {
-        id: Id { pid: 1, start_time: 7 },
-        app: "shop".into(),
-        service: "gunicorn:shop".into(),
-        server: Some("gunicorn".into()),
-        unit: None,
-        container: None,
-        cgroup: "/shop".into(),
-        command: String::new(),
-        user: "www".into(),
-        label: None,
-        armed: true,
-        dumping: false,
-        finished: 0,
-        published: 0,
-        rss: 5,
-        pss: None,
-        requests: None,
-        age: Duration::from_secs(60),
-    }
-}
 
 /// A look at one worker.
 pub fn look_at(worker: Seen) -> Look {
@@ -37,7 +10,7 @@ pub fn look_at(worker: Seen) -> Look {
 
 /// A look at one worker's cgroup.
 pub fn look_at_group(group: Group) -> Look {
-    Look { groups: [("/shop".to_owned(), group)].into(), ..look_at(worker()) }
+    Look { groups: [("/shop".to_owned(), group)].into(), ..look_at(Seen::example()) }
 }
 
 fn rule(name: &str, keys: &str) -> crate::config::Rule {

@@ -36,7 +36,7 @@ impl Collector {
 
 impl Drop for CollectorOff {
     fn drop(&mut self) {
-        // SAFETY: whoever made the guard has promised that the interpreter may be used while it lives.
+        // SAFETY: the caller of `off` has promised that the interpreter may be used while it lives.
         unsafe { self.switch.back(self.before) };
     }
 }

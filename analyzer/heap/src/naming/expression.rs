@@ -6,7 +6,7 @@ use heapsee_format::meta::Meta;
 use serde::{Serialize, Serializer};
 
 use super::EdgeName;
-use super::fold::fold;
+use super::fold::{Fold, fold, folded_text};
 use super::literal::{anonymous, is_identifier, type_of};
 use crate::heap::{RootReason, View};
 
@@ -16,23 +16,14 @@ const MODULES: &str = "sys.modules";
 /// A path from a root to an object: where it begins, and what each reference adds. Its text is a Python expression, as
 /// far as there is one; where no expression leads on, an arrow says what comes next.
 ///
-/// Whoever wants to know something of a path asks for it: nothing is to be read out of the text.
+/// Ask it for what you want to know of a path: nothing is to be read out of the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Expression {
     start: Start,
     /// Of links that repeat, those of the first time: a leak may be a chain of millions.
     links: Vec<Link>,
-    /// What repeats, from the first link to the last; empty if nothing is folded.
-    stretches: Vec<Stretch>,
-}
-
-/// Links that stand there one after the other, again and again.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Stretch {
-    /// How many links.
-    links: usize,
-    /// How often; once if nothing repeats.
-    times: usize,
+    /// What repeats in `links`, from the first link to the last.
+    folds: Vec<Fold>,
 }
 
 /// Where a path begins.
@@ -132,25 +123,26 @@ impl Expression {
 
     /// Of these parts; the links are written one by one.
     pub(super) fn of(start: String, links: Vec<Link>) -> Expression {
-        Expression { start: Start::Text(start), links, stretches: Vec::new() }
+        let folds = (0..links.len()).map(|start| Fold { start, period: 1, times: 1 }).collect();
+        Expression { start: Start::Text(start), links, folds }
     }
 
     /// Of these parts; links that repeat are written once.
     fn folded(start: Start, links: Vec<Link>) -> Expression {
-        let folds = fold(&links);
+        let mut folds = fold(&links);
         let mut links = links.into_iter();
-        let mut first = Vec::new();
-        for fold in &folds {
-            first.extend(links.by_ref().take(fold.period));
+        let mut kept = Vec::new();
+        for fold in &mut folds {
+            fold.start = kept.len();
+            kept.extend(links.by_ref().take(fold.period));
             links.by_ref().take(fold.period * (fold.times - 1)).for_each(drop);
         }
-        let stretches = folds.iter().map(|fold| Stretch { links: fold.period, times: fold.times }).collect();
-        Expression { start, links: first, stretches }
+        Expression { start, links: kept, folds }
     }
 
     /// The module that the path begins with, if it does.
     fn module(&self) -> Option<&str> {
-        let is_alone = self.stretches.first().is_none_or(|first| first.links == 1 && first.times == 1);
+        let is_alone = self.folds.first().is_none_or(|first| (first.period, first.times) == (1, 1));
         match (&self.start, self.links.first()) {
             (Start::Text(text), Some(Link::Key(key))) if text == MODULES && is_alone => text_of_key(key),
             _ => None,
@@ -181,21 +173,11 @@ impl Expression {
         self.links.windows(2).any(is_there)
     }
 
-    /// From `start` on, without the first `skipped` links, each of which is a stretch of its own.
+    /// From `start` on, without the first `skipped` folds.
     fn written(&self, start: &str, skipped: usize) -> String {
-        let texts = |links: &[Link]| links.iter().map(Link::to_string).collect::<String>();
-        if self.stretches.is_empty() {
-            return format!("{start}{}", texts(&self.links[skipped..]));
-        }
-        let mut text = start.to_owned();
-        let mut rest = &self.links[skipped..];
-        for stretch in &self.stretches[skipped..] {
-            let (links, behind) = rest.split_at(stretch.links);
-            let links = texts(links);
-            text += &if stretch.times > 1 { format!("({links}) ×{}", stretch.times) } else { links };
-            rest = behind;
-        }
-        text
+        let texts: Vec<String> = self.links.iter().map(Link::to_string).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        format!("{start}{}", folded_text(&texts, &self.folds[skipped..], ""))
     }
 }
 

@@ -6,7 +6,7 @@ const LONGEST: usize = 12;
 const LEAST_TIMES: usize = 3;
 
 /// A stretch of a sequence: `period` items that stand there `times` times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fold {
     /// Where it starts.
     pub start: usize,
